@@ -1,0 +1,16 @@
+//! dhcp-observer: DHCP lease events from the wire, beside any server.
+//!
+//! The crate is a journey. A stage's output is the next stage's argument:
+//!
+//! ```text
+//! Frame ──▶ Datagram ──▶ Message ──▶ Exchange ──▶ Lease ──▶ LeaseEvent ──▶ Invocation ──▶ process
+//! capture   dissect      dhcpv4/6    tracker      tracker   tracker        dialect        hook runner
+//! (effect)  (pure)       (pure)      (pure)       (pure)    (pure)         (pure)         (effect)
+//! ```
+//!
+//! Everything from [`dissect`] to [`dialect`], and the hook scheduler, is pure: it reads no clock, opens no file,
+//! starts nothing and cannot fail. [`drive`] is the one contract by which live capture and replay feed it, so both
+//! tell the same story.
+
+pub mod time;
+pub mod frame;
