@@ -13,4 +13,20 @@
 //! tell the same story.
 
 pub mod time;
+
+pub mod clock;
 pub mod frame;
+
+pub mod capture;
+pub mod dissect;
+
+pub mod dhcpv4;
+pub mod dhcpv6;
+
+pub mod tracker;
+
+pub mod dialect;
+
+pub mod hook;
+
+pub mod config;
