@@ -12,6 +12,8 @@
 //! starts nothing and cannot fail. [`drive`] is the one contract by which live capture and replay feed it, so both
 //! tell the same story.
 
+pub mod domain_name;
+pub mod identity;
 pub mod time;
 
 pub mod clock;

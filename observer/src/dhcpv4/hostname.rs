@@ -1,0 +1,63 @@
+//! The host name of a lease, from option 81 (RFC 4702) or option 12.
+
+use crate::domain_name;
+
+use super::{Options, code};
+
+/// The E bit of option 81: the name is in DNS wire format rather than ASCII (RFC 4702 section 2.1).
+const WIRE_FORMAT: u8 = 0x04;
+
+/// The name in the form that Kea keeps: lower case; a name of option 81 ends in a dot, one of option 12 stays as it is.
+///
+/// An option 81 without a name is no name at all: Kea looks no further.
+pub(super) fn hostname(options: &Options) -> Option<Box<[u8]>> {
+    if let Some(payload) = options.get(code::CLIENT_FQDN)
+        && let [flags, _rcode1, _rcode2, name @ ..] = payload.as_ref()
+    {
+        return if flags & WIRE_FORMAT != 0 { domain_name::from_wire(name) } else { from_ascii(name) }
+            .map(|text| text.into_bytes().into());
+    }
+    let payload = options.get(code::HOST_NAME)?;
+    let name = payload.trim_ascii_end();
+    let end = name.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+    Some(name.get(..end).unwrap_or_default().to_ascii_lowercase().into())
+}
+
+/// The deprecated ASCII form of option 81.
+fn from_ascii(name: &[u8]) -> Option<String> {
+    let mut text = String::from_utf8(name.to_ascii_lowercase()).ok()?;
+    text.truncate(text.trim_end_matches('\0').len());
+    if !text.is_empty() && !text.ends_with('.') {
+        text.push('.');
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+
+    fn name(options: &[u8]) -> Option<String> {
+        let mut payload = vec![0; 236];
+        payload.extend_from_slice(&[99, 130, 83, 99]);
+        payload.extend_from_slice(options);
+        payload.push(255);
+        parse(&payload).hostname().map(|name| String::from_utf8_lossy(&name).into_owned())
+    }
+
+    #[test]
+    fn names_are_kept_as_kea_keeps_them() {
+        for (options, expected) in [
+            (&b""[..], None),
+            (b"\x0c\x06MyHost", Some("myhost")),
+            (b"\x0c\x06myhost\x51\x08\x04\x00\x00\x05HostA", None),
+            (b"\x51\x09\x04\x00\x00\x05HostA", Some("hosta.")),
+            (b"\x51\x0a\x04\x00\x00\x05HostA\x00\x0c\x01x", Some("hosta.")),
+            (b"\x51\x06\x01\x00\x00a.B", Some("a.b.")),
+            (b"\x51\x03\x01\x00\x00", Some("")),
+            (b"\x0c\x04ab\x00\x00", Some("ab")),
+        ] {
+            assert_eq!(name(options).as_deref(), expected, "{options:?}");
+        }
+    }
+}
