@@ -1,1 +1,143 @@
-//! To be written.
+//! From messages to lease events: which answer belongs to which question, which lease it makes, what that means.
+//!
+//! [`Tracker`] is a pure state machine with four verbs. It reads no clock and does nothing but change its own tables, so a
+//! live interface, a capture file and a test on a virtual clock that show it the same messages get the same events.
+//! The truth is the server's answer: an ACK or a Reply makes a lease, a request alone never does. What Kea does in each
+//! case, and in which order, is followed to the letter; see `ARCHITECTURE.md`.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod counters;
+mod deadlines;
+mod event;
+mod exchange;
+mod hardware;
+mod lease;
+mod observed;
+mod table;
+mod v4;
+mod v6;
+
+#[cfg(test)]
+mod scenarios;
+
+use std::collections::{HashSet, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::config::ServerConfig;
+use crate::time::Timestamp;
+
+pub use counters::Counters;
+pub use event::{Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName};
+pub use lease::{Lease4, Lease6, LeaseState};
+pub use observed::{Answers, Observed, Observed4, Observed6};
+
+use deadlines::Deadlines;
+use exchange::{Exchanges, Turn};
+use table::Table;
+
+/// How much the tracker keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Leases of each family. A lease over the limit has its event but is not remembered, and is counted.
+    pub leases: usize,
+    /// Questions that wait for an answer, of each family. The oldest one makes room, and is counted.
+    pub exchanges: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { leases: 2_000_000, exchanges: 65_536 }
+    }
+}
+
+/// How many server identifiers are learned; a network has a handful, a flood of forged answers must not fill memory.
+const MAX_SERVERS: usize = 1_024;
+
+/// The state machine from messages to lease events.
+#[derive(Debug)]
+pub struct Tracker {
+    config: Arc<ServerConfig>,
+    answers: Answers,
+    limits: Limits,
+    exchanges4: Exchanges<Arc<Observed4>>,
+    exchanges6: Exchanges<Arc<Observed6>>,
+    leases4: Table<Lease4>,
+    leases6: Table<Lease6>,
+    deadlines: Deadlines,
+    /// Server identifiers seen in answers that count: a RELEASE or DECLINE for another server is not ours.
+    servers4: HashSet<Ipv4Addr>,
+    events: VecDeque<LeaseEvent>,
+    counters: Counters,
+}
+
+impl Tracker {
+    /// A tracker that has seen nothing.
+    pub fn new(config: Arc<ServerConfig>, answers: Answers, limits: Limits) -> Self {
+        Self {
+            config,
+            answers,
+            limits,
+            exchanges4: Exchanges::new(limits.exchanges),
+            exchanges6: Exchanges::new(limits.exchanges),
+            leases4: Table::default(),
+            leases6: Table::default(),
+            deadlines: Deadlines::default(),
+            servers4: HashSet::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes in one message that passed at `at`. May change what [`Tracker::poll_timeout`] and [`Tracker::poll_event`]
+    /// answer. The caller has fired every deadline at or before `at`.
+    pub fn handle_message(&mut self, at: Timestamp, observed: Observed) {
+        match observed {
+            Observed::V4(observed) => self.message4(at, Arc::new(observed)),
+            Observed::V6(observed) => self.message6(at, Arc::new(observed)),
+        }
+    }
+
+    /// Lets every deadline at or before `now` happen, in the order of the deadlines. May change what
+    /// [`Tracker::poll_timeout`] and [`Tracker::poll_event`] answer. A call with nothing due does nothing.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some((due, turn)) = self.deadlines.pop(now) {
+            match turn {
+                Turn::V4(slot) => self.due4(due, slot),
+                Turn::V6(slot) => self.due6(due, slot),
+            }
+        }
+    }
+
+    /// The next moment at which [`Tracker::handle_timeout`] should be called; it may turn out that nothing was due.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.deadlines.next()
+    }
+
+    /// The next event, in the order in which things happened. Call until `None` after each of the two verbs above.
+    pub fn poll_event(&mut self) -> Option<LeaseEvent> {
+        self.events.pop_front()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            leases4: self.leases4.len() as u64,
+            leases6: self.leases6.len() as u64,
+            exchanges_evicted: self.exchanges4.evicted() + self.exchanges6.evicted(),
+            ..self.counters
+        }
+    }
+
+    fn emit(&mut self, at: Timestamp, event: Event, occurrence: Occurrence) {
+        self.counters.events += 1;
+        self.events.push_back(LeaseEvent { at, event, estimated: false, occurrence });
+    }
+
+    /// Emits what the wire only suggests.
+    fn emit_estimated(&mut self, at: Timestamp, event: Event, occurrence: Occurrence) {
+        self.counters.events += 1;
+        self.events.push_back(LeaseEvent { at, event, estimated: true, occurrence });
+    }
+}

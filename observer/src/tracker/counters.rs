@@ -1,0 +1,32 @@
+//! What the tracker counted. Everything that is dropped has a name here.
+
+/// Counts since the tracker was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// DHCPv4 and BOOTP messages.
+    pub messages4: u64,
+    /// DHCPv6 messages.
+    pub messages6: u64,
+    /// Messages with at least one fault.
+    pub malformed: u64,
+    /// Answers that went the wrong way for `--answers`: another server's.
+    pub foreign_answers: u64,
+    /// Questions that went the wrong way for `--answers`: to another server.
+    pub foreign_queries: u64,
+    /// Answers whose question was not seen.
+    pub inferred_answers: u64,
+    /// Answers without a question that do not tell enough to count.
+    pub unmatched_answers: u64,
+    /// Messages of no consequence for leases: BOOTP, leasequeries, reconfigure, and those whose type and direction disagree.
+    pub other_messages: u64,
+    /// Questions that made room for newer ones before an answer came.
+    pub exchanges_evicted: u64,
+    /// Leases that were not remembered because the table was full.
+    pub leases_over_limit: u64,
+    /// Records in the DHCPv4 table now.
+    pub leases4: u64,
+    /// Records in the DHCPv6 table now.
+    pub leases6: u64,
+    /// Events that came out.
+    pub events: u64,
+}

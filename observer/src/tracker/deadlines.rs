@@ -1,0 +1,41 @@
+//! When something is due for a lease.
+//!
+//! Leases are renewed far more often than they expire, so a later deadline does not touch the queue: each record knows for
+//! when it is queued, and when that moment comes an extended lease is queued again. The queue therefore holds one entry a
+//! lease, and one more for each time a lease was cut short.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::time::Timestamp;
+
+use super::exchange::Turn;
+
+/// The queue. Slots are those of the family's table.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    queue: BinaryHeap<Reverse<(Timestamp, Turn)>>,
+}
+
+impl Deadlines {
+    /// Queues a slot, unless `scheduled` says that it is queued for that moment or an earlier one.
+    pub(super) fn schedule(&mut self, due: Timestamp, turn: Turn, scheduled: &mut Option<Timestamp>) {
+        if scheduled.is_none_or(|scheduled| due < scheduled) {
+            self.queue.push(Reverse((due, turn)));
+            *scheduled = Some(due);
+        }
+    }
+
+    /// The earliest entry, which may turn out to be stale.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.queue.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Takes the earliest entry at or before `now`.
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, Turn)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.queue.pop().map(|Reverse(entry)| entry)
+    }
+}

@@ -1,0 +1,467 @@
+//! DHCPv4: what Kea's server does with each message, as far as the wire tells.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dhcpv4::{MessageType, Op, RequestKind, code};
+use crate::identity::{ClientId, HardwareAddress};
+use crate::time::{Lifetime, Timestamp};
+
+use super::exchange::Turn;
+use super::table::Owner;
+use super::{
+    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker,
+};
+
+/// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
+type Key = (u32, HardwareAddress, MessageType);
+
+fn key(observed: &Observed4, question: MessageType) -> Key {
+    (observed.message.xid, observed.message.chaddr, question)
+}
+
+impl Tracker {
+    pub(super) fn message4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
+        self.counters.messages4 += 1;
+        let message = &observed.message;
+        self.counters.malformed += u64::from(!message.malformed.is_empty());
+        match (message.op, message.message_type) {
+            (
+                Op::Request,
+                Some(
+                    MessageType::DISCOVER
+                    | MessageType::REQUEST
+                    | MessageType::DECLINE
+                    | MessageType::RELEASE
+                    | MessageType::INFORM,
+                ),
+            ) => {
+                if self.answers.query_counts(observed.direction) {
+                    self.query4(at, observed);
+                } else {
+                    self.counters.foreign_queries += 1;
+                }
+            }
+            (Op::Reply, Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
+                if self.answers.answer_counts(observed.direction) {
+                    self.answer4(at, observed);
+                } else {
+                    self.counters.foreign_answers += 1;
+                }
+            }
+            _ => self.counters.other_messages += 1,
+        }
+    }
+
+    /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
+    fn query4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
+        let Some(message_type) = observed.message.message_type else { return };
+        let names_server = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
+        if names_server && !self.is_for_our_server(&observed) {
+            self.counters.foreign_queries += 1;
+        } else if self.fails_sanity_check(&observed) {
+            self.commit_nothing(at, Event::Commit, Exchange4 { query: Some(observed), answer: None });
+        } else if message_type == MessageType::RELEASE {
+            self.released4(at, observed);
+        } else if message_type == MessageType::DECLINE {
+            self.declined4(at, observed);
+        } else {
+            self.exchanges4.ask(at, key(&observed, message_type), observed);
+        }
+    }
+
+    /// Whether the question names no server, or one that was heard. Before any was heard nothing can be told.
+    fn is_for_our_server(&self, observed: &Observed4) -> bool {
+        match observed.message.server_id() {
+            Some(server) => self.servers4.is_empty() || self.servers4.contains(&server),
+            None => true,
+        }
+    }
+
+    /// The sanity checks of Kea 2.2, after which it calls `leases4_committed` with nothing in it and sends no answer:
+    /// a client that has neither hardware address nor identifier, a DISCOVER that names this server.
+    fn fails_sanity_check(&self, observed: &Observed4) -> bool {
+        let message = &observed.message;
+        if message.message_type == Some(MessageType::INFORM) || !self.is_for_our_server(observed) {
+            return false;
+        }
+        let nobody = message.chaddr.is_empty() && message.client_id().is_none();
+        let offered_before_asking = message.message_type == Some(MessageType::DISCOVER)
+            && message.server_id().is_some_and(|server| self.servers4.contains(&server));
+        nobody || offered_before_asking
+    }
+
+    fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
+        if let Some(server) = answer.message.server_id()
+            && self.servers4.len() < MAX_SERVERS
+        {
+            self.servers4.insert(server);
+        }
+        let find = |question| self.exchanges4.find(at, key(&answer, question)).cloned();
+        match answer.message.message_type {
+            Some(MessageType::OFFER) => {
+                let query = find(MessageType::DISCOVER);
+                self.offered4(at, Exchange4 { query, answer: Some(answer) });
+            }
+            Some(MessageType::NAK) => {
+                let query = find(MessageType::REQUEST);
+                self.counters.inferred_answers += u64::from(query.is_none());
+                self.commit_nothing(at, Event::Commit, Exchange4 { query, answer: Some(answer) });
+            }
+            Some(MessageType::ACK) => {
+                let given = !answer.message.yiaddr.is_unspecified();
+                if let Some(query) = find(MessageType::REQUEST).filter(|_| given) {
+                    self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
+                } else if find(MessageType::INFORM).is_some() {
+                    // The client keeps an address that it has from elsewhere; there is no lease.
+                } else if let Some(query) = find(MessageType::DISCOVER).filter(|_| {
+                    given && answer.message.options.contains(code::RAPID_COMMIT)
+                }) {
+                    // RFC 4039: two messages instead of four.
+                    self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
+                } else if given && answer.message.lease_time().is_some() {
+                    self.counters.inferred_answers += 1;
+                    self.granted4(at, Exchange4 { query: None, answer: Some(answer) });
+                } else {
+                    self.counters.unmatched_answers += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An OFFER of an address for which the client has a record: Kea goes through the motions of renewing it.
+    fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
+        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let Some(slot) = view.own_record(self) else { return };
+        let Some(stored) = self.leases4.get(slot).map(|entry| &entry.lease) else { return };
+        let lease = Lease4 { state: stored.state, hostname: view.renewed_hostname(), ..view.lease() };
+        self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
+    }
+
+    /// An ACK: the client has a lease.
+    fn granted4(&mut self, at: Timestamp, exchange: Exchange4) {
+        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let granted = view.lease();
+        if let Some(slot) = view.own_record(self) {
+            let Some(stored) = self.leases4.get(slot).map(|entry| entry.lease.clone()) else { return };
+            if is_overdue(&stored.state, stored.expiry(), at) {
+                self.emit(
+                    at,
+                    Event::Expire,
+                    Occurrence::Expire4 { lease: Box::new(stored.clone()), remove: false },
+                );
+            }
+            let event = view.renewal();
+            let reused = self.reuses4(at, &stored, &granted);
+            let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
+            let renewed = Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() };
+            self.emit(
+                at,
+                event,
+                Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease: Box::new(renewed) },
+            );
+            if reused {
+                // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
+                return self.commit_nothing(at, event, exchange);
+            }
+            self.store4(granted.clone());
+            self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
+            return;
+        }
+
+        // The client has moved: its other record on this network is gone.
+        let deleted = view.other_record(self).and_then(|slot| self.leases4.remove(slot)).into_iter().collect();
+        if let Some(stored) =
+            self.leases4.find(view.address).and_then(|slot| self.leases4.get(slot)).map(|entry| &entry.lease)
+        {
+            let (state, expiry, lease) = (stored.state, stored.expiry(), Box::new(stored.clone()));
+            self.taken_over4(at, state, expiry, lease);
+        }
+        self.store4(granted.clone());
+        self.emit(at, Event::Commit, Occurrence::Committed4 { exchange, leases: vec![granted], deleted });
+    }
+
+    /// The record of an address that another client was given is over. Kea reclaims it in passing if its time was over;
+    /// if it was not, the server must have freed it without a word on the wire.
+    fn taken_over4(&mut self, at: Timestamp, state: LeaseState, expiry: Option<Timestamp>, lease: Box<Lease4>) {
+        if state == LeaseState::ExpiredReclaimed {
+            return;
+        }
+        let recovered = (state == LeaseState::Declined).then(|| lease.clone());
+        let expire = Occurrence::Expire4 { lease, remove: false };
+        if is_overdue(&state, expiry, at) {
+            self.emit(at, Event::Expire, expire);
+        } else {
+            self.emit_estimated(at, Event::Expire, expire);
+        }
+        if let Some(lease) = recovered {
+            self.emit(at, Event::Recover, Occurrence::Recover4 { lease });
+        }
+    }
+
+    /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
+    fn released4(&mut self, at: Timestamp, query: Arc<Observed4>) {
+        let found = self.owned_by_sender(query.message.ciaddr, &query);
+        let exchange = Exchange4 { query: Some(query), answer: None };
+        let Some(lease) = found.and_then(|slot| self.leases4.remove(slot)) else {
+            return self.commit_nothing(at, Event::Commit, exchange);
+        };
+        let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+        self.emit(at, Event::Release, released);
+        let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![lease] };
+        self.emit(at, Event::Release, committed);
+    }
+
+    /// A DECLINE: of the lease at the requested address, if it is the client's.
+    fn declined4(&mut self, at: Timestamp, query: Arc<Observed4>) {
+        let found = query.message.requested_address().and_then(|address| self.owned_by_sender(address, &query));
+        let exchange = Exchange4 { query: Some(query), answer: None };
+        let Some(lease) = found.and_then(|slot| self.leases4.get(slot)).map(|entry| entry.lease.clone()) else {
+            return self.commit_nothing(at, Event::Commit, exchange);
+        };
+        let declined = Lease4 {
+            address: lease.address,
+            hwaddr: HardwareAddress::empty(),
+            client_id: None,
+            hostname: Box::default(),
+            cltt: at.whole_second(),
+            valid_lifetime: Lifetime::from_wire(self.config.dhcp4.decline_probation_period),
+            state: LeaseState::Declined,
+            subnet_id: lease.subnet_id,
+        };
+        self.store4(declined.clone());
+        let occurrence = Occurrence::Decline4 { exchange: exchange.clone(), lease: Box::new(lease) };
+        self.emit(at, Event::Decline, occurrence);
+        let committed = Occurrence::Committed4 { exchange, leases: vec![declined], deleted: vec![] };
+        self.emit(at, Event::Decline, committed);
+    }
+
+    /// `leases4_committed` with nothing in it: a refusal, or something that changed nothing.
+    fn commit_nothing(&mut self, at: Timestamp, event: Event, exchange: Exchange4) {
+        self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![] });
+    }
+
+    /// The record of this address, if it belongs to who sent the message. A declined one belongs to nobody.
+    fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<u32> {
+        let slot = self.leases4.find(address)?;
+        let lease = &self.leases4.get(slot)?.lease;
+        let client_id = query.message.client_id();
+        (lease.state != LeaseState::Declined && lease.belongs_to(&query.message.chaddr, client_id.as_deref()))
+            .then_some(slot)
+    }
+
+    /// Whether Kea answered out of its lease cache: nothing changed, the lease is young enough, and the answer shows what
+    /// is left of it.
+    fn reuses4(&self, at: Timestamp, stored: &Lease4, granted: &Lease4) -> bool {
+        let age = u32::try_from(at.whole_second().since(stored.cltt).as_secs()).unwrap_or(u32::MAX);
+        let unchanged = stored.state == LeaseState::Default
+            && stored.hostname == granted.hostname
+            && stored.client_id == granted.client_id
+            && stored.hwaddr == granted.hwaddr
+            && stored.subnet_id == granted.subnet_id;
+        unchanged
+            && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
+            && self.config.dhcp4.reuses_lease(stored.address, stored.valid_lifetime, age)
+    }
+
+    /// Remembers a lease and when it will be over.
+    fn store4(&mut self, lease: Lease4) {
+        if self.leases4.len() >= self.limits.leases && self.leases4.find(lease.address).is_none() {
+            self.counters.leases_over_limit += 1;
+            return;
+        }
+        let slot = self.leases4.put(lease);
+        self.schedule4(slot);
+    }
+
+    fn schedule4(&mut self, slot: u32) {
+        let due = self.leases4.get(slot).and_then(|entry| self.due_at4(&entry.lease));
+        if let (Some(due), Some(scheduled)) = (due, self.leases4.scheduled_mut(slot)) {
+            self.deadlines.schedule(due, Turn::V4(slot), scheduled);
+        }
+    }
+
+    /// When something is to be done about a record, if ever.
+    fn due_at4(&self, lease: &Lease4) -> Option<Timestamp> {
+        let timers = &self.config.dhcp4.expired_leases;
+        match lease.state {
+            LeaseState::Default | LeaseState::Declined => {
+                lease.expiry().filter(|_| timers.reclaim_timer_wait_time != 0)
+            }
+            LeaseState::ExpiredReclaimed => {
+                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(timers.hold_reclaimed_time)))
+            }
+        }
+    }
+
+    /// The deadline for which a record was queued has come.
+    pub(super) fn due4(&mut self, at: Timestamp, slot: u32) {
+        match self.leases4.scheduled_mut(slot) {
+            Some(scheduled) if *scheduled == Some(at) => *scheduled = None,
+            // The record is gone, or the lease was cut short since and this entry is the later one.
+            _ => return,
+        }
+        let Some(lease) = self.leases4.get(slot).map(|entry| &entry.lease) else { return };
+        if self.due_at4(lease).is_none_or(|due| due > at) {
+            return self.schedule4(slot);
+        }
+        if lease.state == LeaseState::ExpiredReclaimed {
+            self.leases4.remove(slot);
+            return;
+        }
+        let lease = Box::new(lease.clone());
+        let remove = self.config.dhcp4.expired_leases.flush_reclaimed_timer_wait_time == 0;
+        let declined = lease.state == LeaseState::Declined;
+        self.emit(at, Event::Expire, Occurrence::Expire4 { lease: lease.clone(), remove });
+        if declined || remove {
+            self.leases4.remove(slot);
+        } else {
+            let reclaimed = Lease4 { state: LeaseState::ExpiredReclaimed, ..(*lease).clone() };
+            self.leases4.put(reclaimed);
+            self.schedule4(slot);
+        }
+        if declined {
+            self.emit(at, Event::Recover, Occurrence::Recover4 { lease });
+        }
+    }
+}
+
+/// Whether a record's time was over without its having been reclaimed. That happens only when the reclamation timer is
+/// off: otherwise the deadline came first.
+pub(super) fn is_overdue(state: &LeaseState, expiry: Option<Timestamp>, at: Timestamp) -> bool {
+    *state != LeaseState::ExpiredReclaimed && expiry.is_some_and(|expiry| expiry <= at)
+}
+
+/// Whether an answer's lifetime is what is left of the stored one after `age` seconds. One second of doubt is allowed: the
+/// server read its clock a moment before the answer left.
+pub(super) fn shows_remainder(stored: Lifetime, granted: Lifetime, age: u32) -> bool {
+    match (stored, granted) {
+        (Lifetime::Infinite, Lifetime::Infinite) => true,
+        (Lifetime::Seconds(stored), Lifetime::Seconds(granted)) => {
+            stored >= granted && (stored - granted).abs_diff(age) <= 1
+        }
+        (Lifetime::Infinite, Lifetime::Seconds(_)) | (Lifetime::Seconds(_), Lifetime::Infinite) => false,
+    }
+}
+
+/// An answer that gives an address, seen as Kea sees the question behind it.
+struct View4 {
+    address: Ipv4Addr,
+    hwaddr: HardwareAddress,
+    /// What the client sent; the lease has it only where the server heeds it.
+    client_id: Option<ClientId>,
+    match_client_id: bool,
+    hostname: Box<[u8]>,
+    /// What the client called itself.
+    own_name: Option<Box<[u8]>>,
+    mask: Option<Ipv4Addr>,
+    cltt: Timestamp,
+    valid_lifetime: Lifetime,
+    subnet: Option<SubnetName>,
+    kind: Option<RequestKind>,
+}
+
+impl View4 {
+    /// `None` when there is no answer.
+    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange4) -> Option<Self> {
+        let answer = &exchange.answer.as_deref()?.message;
+        let query = exchange.query.as_deref();
+        let asker = query.map_or(answer, |query| &query.message);
+        let config = &tracker.config.dhcp4;
+        let subnet = config.subnet_of(answer.yiaddr);
+        Some(Self {
+            address: answer.yiaddr,
+            hwaddr: asker.chaddr,
+            client_id: asker.client_id().map(|octets| ClientId::new(&octets)),
+            match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
+            hostname: answer.hostname().unwrap_or_default(),
+            own_name: query.and_then(|query| query.message.hostname()),
+            mask: answer.subnet_mask(),
+            cltt: at.whole_second(),
+            // RFC 2131 has the server always say how long; one that does not gives no end.
+            valid_lifetime: answer.lease_time().map_or(Lifetime::Infinite, Lifetime::from_wire),
+            subnet: subnet.map(|subnet| SubnetName {
+                id: subnet.id,
+                prefix: subnet.prefix,
+                prefix_len: subnet.prefix_len,
+                match_client_id: subnet.match_client_id,
+            }),
+            kind: query.map(|query| query.message.request_kind(is_broadcast(query))),
+        })
+    }
+
+    /// The client identifier, where the server heeds it.
+    fn client_id(&self) -> Option<&ClientId> {
+        self.client_id.as_ref().filter(|_| self.match_client_id)
+    }
+
+    /// The lease that the answer gives.
+    fn lease(&self) -> Lease4 {
+        Lease4 {
+            address: self.address,
+            hwaddr: self.hwaddr,
+            client_id: self.client_id().cloned(),
+            hostname: self.hostname.clone(),
+            cltt: self.cltt,
+            valid_lifetime: self.valid_lifetime,
+            state: LeaseState::Default,
+            subnet_id: self.subnet.map(|subnet| subnet.id),
+        }
+    }
+
+    /// The record of the given address, if it is the client's.
+    fn own_record(&self, tracker: &Tracker) -> Option<u32> {
+        let slot = tracker.leases4.find(self.address)?;
+        self.is_owner(&tracker.leases4.get(slot)?.lease).then_some(slot)
+    }
+
+    /// The client's record of another address on the same network: found by client identifier or, failing that, by
+    /// hardware address.
+    fn other_record(&self, tracker: &Tracker) -> Option<u32> {
+        let elsewhere = |lease: &Lease4| {
+            lease.address != self.address && self.is_owner(lease) && self.is_same_network(tracker, lease.address)
+        };
+        let by_client_id = self.client_id().and_then(|client_id| {
+            let found = tracker.leases4.find_owned(Owner::ClientId(client_id.octets()), elsewhere);
+            found.first().copied()
+        });
+        by_client_id.or_else(|| {
+            let owner = Owner::Hardware(self.hwaddr.htype(), self.hwaddr.octets());
+            tracker.leases4.find_owned(owner, elsewhere).first().copied()
+        })
+    }
+
+    fn is_owner(&self, lease: &Lease4) -> bool {
+        lease.state != LeaseState::Declined
+            && lease.belongs_to(&self.hwaddr, self.client_id().map(ClientId::octets))
+    }
+
+    /// Whether another address is in the same subnet or shared network. Where the configuration does not tell, the mask of
+    /// the answer does.
+    fn is_same_network(&self, tracker: &Tracker, other: Ipv4Addr) -> bool {
+        tracker.config.dhcp4.same_network(self.address, other).unwrap_or_else(|| {
+            self.mask.is_some_and(|mask| self.address.to_bits() & mask.to_bits() == other.to_bits() & mask.to_bits())
+        })
+    }
+
+    fn renewal(&self) -> Event {
+        match self.kind {
+            Some(RequestKind::Rebinding) => Event::Rebind,
+            _ => Event::Renew,
+        }
+    }
+
+    /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
+    fn renewed_hostname(&self) -> Box<[u8]> {
+        let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
+        let from_address = self.address.to_string().replace('.', "-");
+        let made_up = first_label.ends_with(from_address.as_bytes()) && self.own_name.as_ref() != Some(&self.hostname);
+        if made_up { Box::default() } else { self.hostname.clone() }
+    }
+}
+
+fn is_broadcast(query: &Observed4) -> bool {
+    matches!(query.destination.ip(), IpAddr::V4(address) if address.is_broadcast())
+}

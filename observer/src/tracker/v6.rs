@@ -1,0 +1,418 @@
+//! DHCPv6: what Kea's server does with each message, as far as the wire tells.
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, MessageType};
+use crate::identity::{Duid, HardwareAddress};
+use crate::time::{Lifetime, Timestamp};
+
+use super::exchange::Turn;
+use super::hardware::hardware_address;
+use super::table::Owner;
+use super::v4::{is_overdue, shows_remainder};
+use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Tracker};
+
+/// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
+const NO_BINDING: u16 = 3;
+/// What Kea 2.2 writes in place of the DUID of a declined lease.
+const NOBODY: [u8; 1] = [0];
+
+/// What an answer has in common with its question.
+type Key = (u32, Duid);
+
+fn key(observed: &Observed6) -> Option<Key> {
+    Some((observed.message.transaction_id, Duid::new(observed.message.client_duid()?)))
+}
+
+impl Tracker {
+    pub(super) fn message6(&mut self, at: Timestamp, observed: Arc<Observed6>) {
+        self.counters.messages6 += 1;
+        let message = &observed.message;
+        self.counters.malformed += u64::from(!message.malformed.is_empty());
+        match message.message_type {
+            question if question.is_query() => {
+                if !self.answers.query_counts(observed.direction) {
+                    self.counters.foreign_queries += 1;
+                } else if let Some(key) = key(&observed) {
+                    self.exchanges6.ask(at, key, observed);
+                } else {
+                    // Only an Information-request may be anonymous (RFC 8415 section 18.2.6), and it makes no lease.
+                    self.counters.other_messages += 1;
+                }
+            }
+            MessageType::REPLY => {
+                if self.answers.answer_counts(observed.direction) {
+                    self.reply6(at, observed);
+                } else {
+                    self.counters.foreign_answers += 1;
+                }
+            }
+            MessageType::ADVERTISE => {
+                self.counters.foreign_answers += u64::from(!self.answers.answer_counts(observed.direction));
+            }
+            _ => self.counters.other_messages += 1,
+        }
+    }
+
+    fn reply6(&mut self, at: Timestamp, answer: Arc<Observed6>) {
+        let Some(key) = key(&answer) else {
+            self.counters.other_messages += 1;
+            return;
+        };
+        let query = self.exchanges6.find(at, key).cloned();
+        let question = query.as_deref().map(|query| query.message.message_type);
+        let exchange = Exchange6 { query, answer: Some(answer.clone()) };
+        match question {
+            Some(MessageType::REQUEST | MessageType::RENEW | MessageType::REBIND) => self.granted6(at, exchange),
+            Some(MessageType::SOLICIT) if answer.message.has_rapid_commit() => self.granted6(at, exchange),
+            Some(MessageType::RELEASE) => self.released6(at, exchange),
+            Some(MessageType::DECLINE) => self.declined6(at, exchange),
+            Some(_) => {}
+            None => {
+                // Any question can be behind it. Addresses with a lifetime tell that it gave a lease.
+                if answer.message.identity_associations().any(|ia| given(&ia).next().is_some()) {
+                    self.counters.inferred_answers += 1;
+                    self.granted6(at, exchange);
+                } else {
+                    self.counters.unmatched_answers += 1;
+                }
+            }
+        }
+    }
+
+    /// A Reply to Request, Renew, Rebind or, by rapid commit, Solicit.
+    fn granted6(&mut self, at: Timestamp, exchange: Exchange6) {
+        let Some(view) = View6::new(self, at, &exchange) else { return };
+        let Some(answer) = exchange.answer.clone() else { return };
+        let mut leases = Vec::new();
+        let mut deleted = Vec::new();
+        let mut event = Event::Commit;
+        for ia in answer.message.identity_associations() {
+            deleted.extend(self.leave_others6(&view, &ia));
+            for granted in given(&ia) {
+                let granted = view.lease(self, &ia, granted);
+                let (stored, extended) = self.grant6(at, &exchange, &view, &ia, granted);
+                if let Some(extended) = extended {
+                    event = extended;
+                }
+                leases.extend(stored);
+            }
+        }
+        self.emit(at, event, Occurrence::Committed6 { exchange, leases, deleted });
+    }
+
+    /// One address or prefix of a Reply. Gives the lease unless it was answered out of the cache, and what became of an
+    /// existing one.
+    fn grant6(
+        &mut self,
+        at: Timestamp,
+        exchange: &Exchange6,
+        view: &View6,
+        ia: &IdentityAssociation<'_>,
+        mut granted: Lease6,
+    ) -> (Option<Lease6>, Option<Event>) {
+        let key = (granted.kind == IaKind::PrefixDelegation, granted.address);
+        let stored = self.leases6.find(key).and_then(|slot| self.leases6.get(slot)).map(|entry| entry.lease.clone());
+        let Some(stored) = stored else {
+            self.store6(granted.clone());
+            return (Some(granted), None);
+        };
+        if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
+            if stored.state != LeaseState::Declined {
+                // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it.
+                granted.hwaddr = stored.hwaddr;
+            }
+            self.taken_over6(at, stored);
+            self.store6(granted.clone());
+            return (Some(granted), None);
+        }
+
+        let question = exchange.query.as_deref().map(|query| query.message.message_type);
+        let event = if question == Some(MessageType::REBIND) { Event::Rebind } else { Event::Renew };
+        let extends = matches!(question, Some(MessageType::RENEW | MessageType::REBIND));
+        if !extends {
+            // Kea 2.2 leaves the hardware address alone when an existing lease is requested again.
+            granted.hwaddr = stored.hwaddr;
+        }
+        let reused = self.reuses6(at, &stored, &granted);
+        if extends {
+            let mut lease = Box::new(granted.clone());
+            if reused {
+                lease.valid_lifetime = stored.valid_lifetime;
+                lease.preferred_lifetime = stored.preferred_lifetime;
+            }
+            let (exchange, ia) = (exchange.clone(), IaReference { kind: ia.kind, iaid: ia.iaid });
+            let occurrence = match event {
+                Event::Rebind => Occurrence::Rebind6 { exchange, ia, lease },
+                _ => Occurrence::Renew6 { exchange, ia, lease },
+            };
+            self.emit(at, event, occurrence);
+            if is_overdue(&stored.state, stored.expiry(), at) {
+                // Unlike DHCPv4, the old record is reclaimed after the hook point of its renewal.
+                let expire = Occurrence::Expire6 { lease: Box::new(stored), remove: false };
+                self.emit(at, Event::Expire, expire);
+            }
+        }
+        if reused {
+            return (None, Some(event));
+        }
+        self.store6(granted.clone());
+        (Some(granted), Some(event))
+    }
+
+    /// Takes out of the table what the identity association held and the Reply does not give again: on this network, or
+    /// named with a lifetime of zero.
+    fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
+        let owner = Owner::Association(view.duid.octets(), ia.iaid);
+        let is_given = |address| given(ia).any(|lease| lease.address == address);
+        let is_withdrawn = |address| ia.leases().any(|lease| lease.address == address);
+        let gone = self.leases6.find_owned(owner, |lease| {
+            lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
+                && !is_given(lease.address)
+                && (is_withdrawn(lease.address) || given(ia).any(|given| self.is_same_network6(lease, &given)))
+        });
+        gone.into_iter().filter_map(|slot| self.leases6.remove(slot)).collect()
+    }
+
+    /// Whether a lease and an address that takes its place are on one network. Without configuration an address tells by
+    /// its first 64 bits; a prefix does not tell.
+    fn is_same_network6(&self, lease: &Lease6, given: &IaLease) -> bool {
+        let config = &self.config.dhcp6;
+        if lease.kind == IaKind::PrefixDelegation {
+            let subnets = (
+                config.subnet_of_prefix(lease.address, lease.prefix_len),
+                config.subnet_of_prefix(given.address, given.prefix_len),
+            );
+            return match subnets {
+                (Some(a), Some(b)) => {
+                    a.id == b.id || (a.shared_network.is_some() && a.shared_network == b.shared_network)
+                }
+                _ => false,
+            };
+        }
+        config
+            .same_network(lease.address, given.address)
+            .unwrap_or_else(|| lease.address.to_bits() >> 64 == given.address.to_bits() >> 64)
+    }
+
+    /// The record of an address that another client was given is over; see [`Tracker::taken_over4`].
+    fn taken_over6(&mut self, at: Timestamp, stored: Lease6) {
+        if stored.state == LeaseState::ExpiredReclaimed {
+            return;
+        }
+        let overdue = is_overdue(&stored.state, stored.expiry(), at);
+        let lease = Box::new(stored);
+        let recovered = (lease.state == LeaseState::Declined).then(|| lease.clone());
+        let expire = Occurrence::Expire6 { lease, remove: false };
+        if overdue {
+            self.emit(at, Event::Expire, expire);
+        } else {
+            self.emit_estimated(at, Event::Expire, expire);
+        }
+        if let Some(lease) = recovered {
+            self.emit(at, Event::Recover, Occurrence::Recover6 { lease });
+        }
+    }
+
+    /// A Reply to Release: the first address of each identity association, where the server knew it.
+    fn released6(&mut self, at: Timestamp, exchange: Exchange6) {
+        let mut deleted = Vec::new();
+        for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
+            let Some(slot) = self.owned6(&exchange, ia, lease.address) else { continue };
+            let Some(lease) = self.leases6.remove(slot) else { continue };
+            let released = Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+            self.emit(at, Event::Release, released);
+            deleted.push(lease);
+        }
+        let event = if deleted.is_empty() { Event::Commit } else { Event::Release };
+        self.emit(at, event, Occurrence::Committed6 { exchange, leases: vec![], deleted });
+    }
+
+    /// A Reply to Decline: every address of each IA_NA, where the server knew it. Prefixes cannot be declined.
+    fn declined6(&mut self, at: Timestamp, exchange: Exchange6) {
+        let mut leases = Vec::new();
+        let addresses = self.accepted(&exchange, |ia| match ia.kind {
+            IaKind::NonTemporary => ia.leases().collect(),
+            IaKind::Temporary | IaKind::PrefixDelegation => vec![],
+        });
+        for (ia, lease) in addresses {
+            let Some(slot) = self.owned6(&exchange, ia, lease.address) else { continue };
+            let Some(lease) = self.leases6.get(slot).map(|entry| entry.lease.clone()) else { continue };
+            let declined = Lease6 {
+                duid: Duid::new(&NOBODY),
+                hwaddr: None,
+                hostname: Box::default(),
+                cltt: at.whole_second(),
+                preferred_lifetime: Lifetime::Seconds(0),
+                valid_lifetime: Lifetime::from_wire(self.config.dhcp6.decline_probation_period),
+                state: LeaseState::Declined,
+                ..lease.clone()
+            };
+            self.store6(declined.clone());
+            let occurrence = Occurrence::Decline6 { exchange: exchange.clone(), lease: Box::new(lease) };
+            self.emit(at, Event::Decline, occurrence);
+            leases.push(declined);
+        }
+        let event = if leases.is_empty() { Event::Commit } else { Event::Decline };
+        self.emit(at, event, Occurrence::Committed6 { exchange, leases, deleted: vec![] });
+    }
+
+    /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown.
+    fn accepted(
+        &self,
+        exchange: &Exchange6,
+        named: impl Fn(&IdentityAssociation<'_>) -> Vec<IaLease>,
+    ) -> Vec<(IaReference, IaLease)> {
+        let (Some(query), Some(answer)) = (&exchange.query, &exchange.answer) else { return vec![] };
+        let is_unknown = |ia: &IdentityAssociation<'_>| {
+            answer.message.identity_associations().any(|answered| {
+                answered.kind == ia.kind && answered.iaid == ia.iaid && answered.status() == NO_BINDING
+            })
+        };
+        let associations = query.message.identity_associations().filter(|ia| !is_unknown(ia));
+        associations
+            .flat_map(|ia| {
+                let reference = IaReference { kind: ia.kind, iaid: ia.iaid };
+                named(&ia).into_iter().map(move |lease| (reference, lease))
+            })
+            .collect()
+    }
+
+    /// The record of this address, if it is held by this identity association of who asked.
+    fn owned6(&self, exchange: &Exchange6, ia: IaReference, address: Ipv6Addr) -> Option<u32> {
+        let duid = exchange.query.as_deref()?.message.client_duid()?;
+        let slot = self.leases6.find((ia.kind == IaKind::PrefixDelegation, address))?;
+        self.leases6.get(slot)?.lease.belongs_to(ia.kind, duid, ia.iaid).then_some(slot)
+    }
+
+    /// Whether Kea answered out of its lease cache; see [`Tracker::reuses4`].
+    fn reuses6(&self, at: Timestamp, stored: &Lease6, granted: &Lease6) -> bool {
+        let age = u32::try_from(at.whole_second().since(stored.cltt).as_secs()).unwrap_or(u32::MAX);
+        let unchanged = stored.state == LeaseState::Default
+            && stored.hostname == granted.hostname
+            && stored.hwaddr == granted.hwaddr
+            && stored.subnet_id == granted.subnet_id;
+        let preferred = match (stored.preferred_lifetime, granted.preferred_lifetime) {
+            // What is left of the preferred lifetime stops at zero.
+            (Lifetime::Seconds(stored), Lifetime::Seconds(0)) => stored <= age.saturating_add(1),
+            (stored, granted) => shows_remainder(stored, granted, age),
+        };
+        unchanged
+            && preferred
+            && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
+            && self.config.dhcp6.reuses_lease(stored.subnet_id, stored.valid_lifetime, age)
+    }
+
+    /// Remembers a lease and when it will be over.
+    fn store6(&mut self, lease: Lease6) {
+        let key = (lease.kind == IaKind::PrefixDelegation, lease.address);
+        if self.leases6.len() >= self.limits.leases && self.leases6.find(key).is_none() {
+            self.counters.leases_over_limit += 1;
+            return;
+        }
+        let slot = self.leases6.put(lease);
+        self.schedule6(slot);
+    }
+
+    fn schedule6(&mut self, slot: u32) {
+        let due = self.leases6.get(slot).and_then(|entry| self.due_at6(&entry.lease));
+        if let (Some(due), Some(scheduled)) = (due, self.leases6.scheduled_mut(slot)) {
+            self.deadlines.schedule(due, Turn::V6(slot), scheduled);
+        }
+    }
+
+    /// When something is to be done about a record, if ever.
+    fn due_at6(&self, lease: &Lease6) -> Option<Timestamp> {
+        let timers = &self.config.dhcp6.expired_leases;
+        match lease.state {
+            LeaseState::Default | LeaseState::Declined => {
+                lease.expiry().filter(|_| timers.reclaim_timer_wait_time != 0)
+            }
+            LeaseState::ExpiredReclaimed => {
+                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(timers.hold_reclaimed_time)))
+            }
+        }
+    }
+
+    /// The deadline for which a record was queued has come.
+    pub(super) fn due6(&mut self, at: Timestamp, slot: u32) {
+        match self.leases6.scheduled_mut(slot) {
+            Some(scheduled) if *scheduled == Some(at) => *scheduled = None,
+            // The record is gone, or the lease was cut short since and this entry is the later one.
+            _ => return,
+        }
+        let Some(lease) = self.leases6.get(slot).map(|entry| &entry.lease) else { return };
+        if self.due_at6(lease).is_none_or(|due| due > at) {
+            return self.schedule6(slot);
+        }
+        if lease.state == LeaseState::ExpiredReclaimed {
+            self.leases6.remove(slot);
+            return;
+        }
+        let lease = Box::new(lease.clone());
+        let remove = self.config.dhcp6.expired_leases.flush_reclaimed_timer_wait_time == 0;
+        let declined = lease.state == LeaseState::Declined;
+        self.emit(at, Event::Expire, Occurrence::Expire6 { lease: lease.clone(), remove });
+        if declined || remove {
+            self.leases6.remove(slot);
+        } else {
+            let reclaimed = Lease6 { state: LeaseState::ExpiredReclaimed, ..(*lease).clone() };
+            self.leases6.put(reclaimed);
+            self.schedule6(slot);
+        }
+        if declined {
+            self.emit(at, Event::Recover, Occurrence::Recover6 { lease });
+        }
+    }
+}
+
+/// What an identity association of a Reply gives: the addresses and prefixes with a lifetime.
+fn given<'a>(ia: &IdentityAssociation<'a>) -> impl Iterator<Item = IaLease> + use<'a> {
+    ia.leases().filter(|lease| lease.valid_lifetime != Lifetime::Seconds(0))
+}
+
+/// A Reply that gives leases, seen as Kea sees the question behind it.
+struct View6 {
+    duid: Duid,
+    hwaddr: Option<HardwareAddress>,
+    hostname: Box<[u8]>,
+    cltt: Timestamp,
+}
+
+impl View6 {
+    /// `None` when there is no answer, or it names no client.
+    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange6) -> Option<Self> {
+        let answer = exchange.answer.as_deref()?;
+        let asker = exchange.query.as_deref().unwrap_or(answer);
+        Some(Self {
+            duid: Duid::new(asker.message.client_duid()?),
+            hwaddr: hardware_address(asker, &tracker.config.dhcp6.mac_sources),
+            hostname: answer.message.hostname().unwrap_or_default(),
+            cltt: at.whole_second(),
+        })
+    }
+
+    fn lease(&self, tracker: &Tracker, ia: &IdentityAssociation<'_>, granted: IaLease) -> Lease6 {
+        let config = &tracker.config.dhcp6;
+        let subnet = match ia.kind {
+            IaKind::PrefixDelegation => config.subnet_of_prefix(granted.address, granted.prefix_len),
+            IaKind::NonTemporary | IaKind::Temporary => config.subnet_of_address(granted.address),
+        };
+        Lease6 {
+            kind: ia.kind,
+            address: granted.address,
+            prefix_len: granted.prefix_len,
+            duid: self.duid.clone(),
+            iaid: ia.iaid,
+            hwaddr: self.hwaddr,
+            hostname: self.hostname.clone(),
+            cltt: self.cltt,
+            preferred_lifetime: granted.preferred_lifetime,
+            valid_lifetime: granted.valid_lifetime,
+            state: LeaseState::Default,
+            subnet_id: subnet.map(|subnet| subnet.id),
+        }
+    }
+}
