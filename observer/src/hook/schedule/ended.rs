@@ -46,7 +46,9 @@ impl fmt::Display for Ended {
                     }
                     Errno::ENOEXEC => "it is not an executable format: its first line must begin with #!",
                     Errno::E2BIG => "the environment is larger than the kernel accepts",
-                    Errno::EAGAIN => "too many processes (RLIMIT_NPROC or the pids limit of the control group)",
+                    Errno::EAGAIN => {
+                        "too many processes (RLIMIT_NPROC or the pids limit of the control group)"
+                    }
                     Errno::ETXTBSY => "the script is open for writing",
                     other => other.desc(),
                 };

@@ -385,7 +385,8 @@ fn live_through(seed: u64) {
         }
         match random.below(10) {
             0..=3 if !draining => {
-                let subjects: BTreeSet<u64> = (0..random.below(4)).map(|_| random.below(subject_count)).collect();
+                let subjects: BTreeSet<u64> =
+                    (0..random.below(4)).map(|_| random.below(subject_count)).collect();
                 let full = schedule.is_full();
                 let given = schedule.handle_invocation(now, subjects.clone(), (submitted, subjects.clone()));
                 assert_eq!(given.is_err(), full, "seed {seed}");
@@ -399,7 +400,10 @@ fn live_through(seed: u64) {
                     now = now + Duration::from_millis(random.below(500));
                 }
                 schedule.handle_timeout(now);
-                assert!(schedule.poll_timeout().is_none_or(|next| next > now), "seed {seed}: a deadline was left");
+                assert!(
+                    schedule.poll_timeout().is_none_or(|next| next > now),
+                    "seed {seed}: a deadline was left"
+                );
             }
             _ => {
                 let nth = random.below(active.len().max(1) as u64) as usize;
@@ -441,7 +445,10 @@ fn live_through(seed: u64) {
                     assert!(terminated.insert((job, attempt)), "seed {seed}: twice");
                 }
                 Command::Kill { job, attempt } => {
-                    assert!(terminated.remove(&(job, attempt)), "seed {seed}: killed before it was terminated");
+                    assert!(
+                        terminated.remove(&(job, attempt)),
+                        "seed {seed}: killed before it was terminated"
+                    );
                 }
             }
         }
@@ -453,12 +460,18 @@ fn live_through(seed: u64) {
     assert_eq!(finished, counters.accepted, "seed {seed}: every accepted job ends");
     assert_eq!(refused, counters.dropped);
     assert_eq!(counters.accepted + counters.dropped, 300);
-    let ends =
-        counters.succeeded + counters.non_zero + counters.signalled + counters.could_not_start + counters.unknown;
+    let ends = counters.succeeded
+        + counters.non_zero
+        + counters.signalled
+        + counters.could_not_start
+        + counters.unknown;
     assert_eq!(ends, finished + counters.retried, "seed {seed}: every end is a finish or a retry");
     assert_eq!(counters.started, ends - counters.could_not_start, "seed {seed}");
     assert!(terminated.is_empty(), "seed {seed}: a SIGTERM without its SIGKILL");
-    assert!(schedule.subjects.is_empty() && schedule.ready.is_empty() && schedule.queued() == 0, "seed {seed}");
+    assert!(
+        schedule.subjects.is_empty() && schedule.ready.is_empty() && schedule.queued() == 0,
+        "seed {seed}"
+    );
 }
 
 #[test]
