@@ -1,1 +1,29 @@
-//! To be written.
+//! What the observer knows from configuration: the networks, identifiers and timers that the wire cannot tell.
+//!
+//! [`ServerConfig`] is validated, never changes
+//! afterwards and answers questions without I/O: to which subnet an address belongs, whether two addresses are on one
+//! network, whether Kea would reuse a lease. Without a file the [`Default`] stands: no subnets, Kea's default timers.
+
+mod dhcp4;
+mod dhcp6;
+mod place;
+mod prefix;
+mod reservation;
+mod timers;
+
+pub use dhcp4::{Dhcp4, Subnet4};
+pub use dhcp6::{Dhcp6, MacSource, PdPool, Subnet6};
+pub use place::{ConfigError, Place};
+pub use reservation::{Identifier, IdentifierKind, Reservations, Reserved4, Reserved6};
+pub use timers::{CacheRule, ExpiredLeases};
+
+/// What is known of the DHCP server, one half for each protocol.
+///
+/// The default is "no configuration given": no subnets, and the timers that Kea has when nobody sets them.
+#[derive(Clone, Debug, Default)]
+pub struct ServerConfig {
+    /// Kea's `Dhcp4`.
+    pub dhcp4: Dhcp4,
+    /// Kea's `Dhcp6`.
+    pub dhcp6: Dhcp6,
+}

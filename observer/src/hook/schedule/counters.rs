@@ -1,0 +1,50 @@
+//! What has been counted since the schedule was made.
+
+use std::time::Duration;
+
+use super::ended::Ended;
+
+/// What has been counted since the schedule was made. Everything but the two peaks only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Hooks taken into the queue.
+    pub accepted: u64,
+    /// Hooks refused because the queue was full: these are lost unless the caller keeps them.
+    pub dropped: u64,
+    /// Attempts that became a process.
+    pub started: u64,
+    /// Attempts that exited with status 0.
+    pub succeeded: u64,
+    /// Attempts that exited with another status.
+    pub non_zero: u64,
+    /// Attempts that died of a signal, ours included.
+    pub signalled: u64,
+    /// Attempts that took longer than the timeout and were sent SIGTERM; they are counted again by how they ended.
+    pub timed_out: u64,
+    /// Attempts that were still there after the kill delay and were sent SIGKILL.
+    pub killed: u64,
+    /// Attempts that never became a process.
+    pub could_not_start: u64,
+    /// Attempts whose status was lost.
+    pub unknown: u64,
+    /// Attempts that were followed by another one.
+    pub retried: u64,
+    /// Hooks whose last allowed attempt failed, when there were retries, or that never became a process.
+    pub gave_up: u64,
+    /// The most hooks that ever waited at once.
+    pub queued_peak: usize,
+    /// The longest time from a hook's event to its process.
+    pub longest_wait: Duration,
+}
+
+impl Counters {
+    pub(super) fn count(&mut self, ended: Ended) {
+        match ended {
+            Ended::Exited(0) => self.succeeded += 1,
+            Ended::Exited(_) => self.non_zero += 1,
+            Ended::Signalled(_) => self.signalled += 1,
+            Ended::CouldNotStart(_) => self.could_not_start += 1,
+            Ended::Unknown => self.unknown += 1,
+        }
+    }
+}

@@ -1,0 +1,482 @@
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+
+use nix::errno::Errno;
+
+use super::*;
+use std::time::Duration;
+
+const LIMITS: Limits = Limits {
+    max_running: 2,
+    max_queued: 100,
+    timeout: Some(Duration::from_secs(60)),
+    kill_delay: Duration::from_secs(3),
+    retries: 0,
+    retry_delay: Duration::from_secs(1),
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn millis(millis: i64) -> Timestamp {
+    Timestamp::from_nanos(millis * 1_000_000)
+}
+
+/// Starts everything that may be started, and says what.
+fn starts<K: Clone + Eq + Hash>(schedule: &mut Schedule<K, u32>, now: Timestamp) -> Vec<u32> {
+    let mut started = Vec::new();
+    while let Some(command) = schedule.poll_command() {
+        match command {
+            Command::Start { job, payload, .. } => {
+                schedule.handle_started(job, now);
+                started.push(payload);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    started
+}
+
+/// Submits jobs 0, 1, … about `subjects` and, with unlimited places, checks who runs together: each round starts all that
+/// may start and then ends all of it.
+#[track_caller]
+fn check_rounds(jobs: &[&str], rounds: &[&[u32]]) {
+    let mut schedule = Schedule::new(Limits { max_running: 1000, ..LIMITS });
+    let mut ids = Vec::new();
+    for (number, subjects) in jobs.iter().enumerate() {
+        ids.push(schedule.handle_invocation(at(0), subjects.chars(), number as u32).unwrap());
+    }
+    let mut seen = Vec::new();
+    loop {
+        let round = starts(&mut schedule, at(1));
+        if round.is_empty() {
+            break;
+        }
+        for &number in &round {
+            schedule.handle_ended(ids[number as usize], at(2), Ended::Exited(0)).unwrap();
+        }
+        seen.push(round);
+    }
+    assert_eq!(seen, rounds);
+    assert!(schedule.is_idle());
+    assert!(schedule.subjects.is_empty());
+}
+
+#[test]
+fn who_runs_beside_whom() {
+    check_rounds(&["a", "b", "c"], &[&[0, 1, 2]]);
+    check_rounds(&["a", "a", "a"], &[&[0], &[1], &[2]]);
+    check_rounds(&["a", "a", "b"], &[&[0, 2], &[1]]);
+    check_rounds(&["", "a", "", "a", ""], &[&[0, 1, 2, 4], &[3]]);
+    // Several subjects: waits for all, holds all.
+    check_rounds(&["a", "b", "ab", "a", "b"], &[&[0, 1], &[2], &[3, 4]]);
+    // A job that waits for one subject already holds the others: later jobs do not overtake it.
+    check_rounds(&["a", "ab", "b", "c"], &[&[0, 3], &[1], &[2]]);
+    // Opposite orders of the same subjects, which with locks taken one by one would be a deadlock.
+    check_rounds(&["ab", "ba", "ab"], &[&[0], &[1], &[2]]);
+    check_rounds(&["ab", "bc", "ca"], &[&[0], &[1], &[2]]);
+    // A subject named twice does not wait for itself.
+    check_rounds(&["aa", "aba", "a"], &[&[0], &[1], &[2]]);
+}
+
+#[test]
+fn never_more_than_the_limit_run() {
+    let mut schedule = Schedule::new(LIMITS);
+    let ids: Vec<_> = (0..5).map(|n| schedule.handle_invocation(at(0), [n], n).unwrap()).collect();
+    assert_eq!(starts(&mut schedule, at(0)), [0, 1]);
+    assert_eq!((schedule.running(), schedule.queued()), (2, 3));
+    schedule.handle_ended(ids[1], at(1), Ended::Exited(0));
+    assert_eq!(starts(&mut schedule, at(1)), [2]);
+    assert_eq!(starts(&mut schedule, at(9)), []);
+}
+
+#[test]
+fn a_full_queue_refuses_the_newest_and_counts_it() {
+    let mut schedule = Schedule::new(Limits { max_running: 1, max_queued: 2, ..LIMITS });
+    assert!(schedule.handle_invocation(at(0), ["a"], 0).is_ok());
+    assert!(schedule.handle_invocation(at(0), ["a"], 1).is_ok());
+    assert_eq!(schedule.handle_invocation(at(0), ["b"], 2), Err(2));
+    assert_eq!(starts(&mut schedule, at(0)), [0]);
+    assert!(schedule.handle_invocation(at(0), ["b"], 3).is_ok());
+    assert_eq!(schedule.handle_invocation(at(0), [], 4), Err(4));
+    let counters = schedule.counters();
+    assert_eq!((counters.accepted, counters.dropped, counters.queued_peak), (3, 2, 2));
+    assert!(!schedule.subjects.contains_key("c"));
+}
+
+#[test]
+fn a_hook_that_hangs_is_terminated_then_killed() {
+    let mut schedule = Schedule::new(LIMITS);
+    let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+    assert_eq!(schedule.poll_timeout(), None);
+    assert_eq!(starts(&mut schedule, at(10)), [0]);
+    assert_eq!(schedule.poll_timeout(), Some(at(70)));
+    schedule.handle_timeout(at(69));
+    assert_eq!(schedule.poll_command(), None);
+    schedule.handle_timeout(at(70));
+    schedule.handle_timeout(at(70));
+    assert_eq!(schedule.poll_command(), Some(Command::Terminate { job: id, attempt: 1 }));
+    assert_eq!(schedule.poll_command(), None);
+    assert_eq!(schedule.poll_timeout(), Some(at(73)));
+    schedule.handle_timeout(at(73));
+    assert_eq!(schedule.poll_command(), Some(Command::Kill { job: id, attempt: 1 }));
+    assert_eq!(schedule.poll_command(), None);
+    assert!(!schedule.is_idle());
+    let verdict = schedule.handle_ended(id, at(73), Ended::Signalled(9));
+    let ended = Ended::Signalled(9);
+    let finished = Finished { payload: 0, ended, attempts: 1, timed_out: true, gave_up: false };
+    assert_eq!(verdict, Some(Verdict::Finished(finished)));
+    assert!(schedule.is_idle());
+    let counters = schedule.counters();
+    assert_eq!((counters.timed_out, counters.killed, counters.signalled), (1, 1, 1));
+    assert_eq!(counters.longest_wait, Duration::from_secs(10));
+}
+
+#[test]
+fn children_that_outlive_a_terminated_leader_are_still_killed() {
+    let mut schedule = Schedule::new(LIMITS);
+    let first = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+    schedule.handle_invocation(at(0), ["a"], 1).unwrap();
+    starts(&mut schedule, at(0));
+    schedule.handle_timeout(at(60));
+    assert_eq!(schedule.poll_command(), Some(Command::Terminate { job: first, attempt: 1 }));
+    schedule.handle_ended(first, at(61), Ended::Signalled(15)).unwrap();
+    // The next of the subject does not wait for them.
+    assert_eq!(starts(&mut schedule, at(61)), [1]);
+    assert_eq!(schedule.poll_timeout(), Some(at(63)));
+    schedule.handle_timeout(at(63));
+    assert_eq!(schedule.poll_command(), Some(Command::Kill { job: first, attempt: 1 }));
+    assert_eq!(schedule.counters().killed, 0, "the hook itself was not");
+}
+
+#[test]
+fn no_timeout_means_never() {
+    for timeout in [None, Some(Duration::ZERO)] {
+        let mut schedule = Schedule::new(Limits { timeout, ..LIMITS });
+        schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+        starts(&mut schedule, at(0));
+        assert_eq!(schedule.poll_timeout(), None);
+        schedule.handle_timeout(Timestamp::MAX);
+        assert_eq!(schedule.poll_command(), None);
+    }
+}
+
+#[test]
+fn a_hook_that_ended_in_time_leaves_no_deadline() {
+    let mut schedule = Schedule::new(LIMITS);
+    let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+    starts(&mut schedule, at(0));
+    schedule.handle_ended(id, at(1), Ended::Exited(7)).unwrap();
+    assert_eq!(schedule.poll_timeout(), None);
+    assert_eq!(schedule.counters().non_zero, 1);
+}
+
+#[test]
+fn calls_that_make_no_sense_change_nothing() {
+    let mut schedule = Schedule::new(LIMITS);
+    let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+    schedule.handle_started(id, at(0));
+    assert_eq!(schedule.handle_ended(id, at(0), Ended::Exited(0)), None, "it was not started");
+    schedule.handle_timeout(Timestamp::MAX);
+    starts(&mut schedule, at(0));
+    schedule.handle_started(id, at(50));
+    assert_eq!(schedule.poll_timeout(), Some(at(60)), "a second start does not move the deadline");
+    assert!(schedule.handle_ended(id, at(1), Ended::Exited(0)).is_some());
+    let before = schedule.counters();
+    assert_eq!(schedule.handle_ended(id, at(1), Ended::Exited(0)), None);
+    schedule.handle_started(id, at(1));
+    schedule.handle_timeout(Timestamp::MAX);
+    assert_eq!(schedule.poll_command(), None);
+    assert_eq!(schedule.counters(), before);
+    assert!(schedule.is_idle());
+}
+
+/// Runs one job whose attempts end as told and returns (attempts, gave up, the waits between them in ms).
+fn attempts(retries: u32, endings: &[Ended]) -> (u32, bool, Vec<u128>) {
+    let mut schedule = Schedule::new(Limits { retries, ..LIMITS });
+    let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+    schedule.handle_invocation(at(0), ["a"], 1).unwrap();
+    let mut now = at(0);
+    let mut waits = Vec::new();
+    for (number, &ended) in endings.iter().enumerate() {
+        let command = schedule.poll_command();
+        assert_eq!(command, Some(Command::Start { job: id, attempt: number as u32 + 1, payload: 0 }));
+        assert_eq!(schedule.poll_command(), None, "the subject is held");
+        if !matches!(ended, Ended::CouldNotStart(_)) {
+            schedule.handle_started(id, now);
+        }
+        match schedule.handle_ended(id, now, ended).unwrap() {
+            Verdict::Again { at } => {
+                assert_eq!(schedule.poll_command(), None, "not yet, nor the next of the subject");
+                assert_eq!(schedule.poll_timeout(), Some(at));
+                waits.push(at.since(now).as_millis());
+                now = at;
+                schedule.handle_timeout(now);
+            }
+            Verdict::Finished(finished) => {
+                assert_eq!(number + 1, endings.len(), "finished early");
+                assert_eq!(starts(&mut schedule, now), [1], "the subject is free");
+                return (finished.attempts, finished.gave_up, waits);
+            }
+        }
+    }
+    panic!("still not finished, after {waits:?}");
+}
+
+#[test]
+fn what_runs_again_and_when() {
+    use Ended::{CouldNotStart, Exited, Signalled};
+    let busy = CouldNotStart(Errno::EAGAIN);
+    let gone = CouldNotStart(Errno::ENOENT);
+    assert_eq!(attempts(0, &[Exited(0)]), (1, false, vec![]));
+    assert_eq!(attempts(0, &[Exited(7)]), (1, false, vec![]));
+    assert_eq!(attempts(0, &[Signalled(11)]), (1, false, vec![]));
+    assert_eq!(attempts(0, &[gone]), (1, true, vec![]));
+    assert_eq!(attempts(0, &[busy, busy, Exited(1)]), (3, false, vec![100, 200]));
+    assert_eq!(attempts(2, &[Exited(1), Exited(0)]), (2, false, vec![1000]));
+    assert_eq!(attempts(2, &[Exited(1), Signalled(9), Exited(3)]), (3, true, vec![1000, 2000]));
+    assert_eq!(attempts(1, &[gone, Exited(0)]), (2, false, vec![1000]));
+    // What the system refused uses up no retry.
+    assert_eq!(attempts(1, &[busy, Exited(1), busy, Exited(0)]), (4, false, vec![100, 1000, 100]));
+    let (count, gave_up, waits) = attempts(0, &[busy; START_ATTEMPTS as usize]);
+    assert_eq!((count, gave_up), (START_ATTEMPTS, true));
+    assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+}
+
+#[test]
+fn while_the_system_is_short_of_processes_nobody_is_started() {
+    let mut schedule = Schedule::new(LIMITS);
+    let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+    schedule.handle_invocation(at(0), ["b"], 1).unwrap();
+    assert!(matches!(schedule.poll_command(), Some(Command::Start { payload: 0, .. })));
+    schedule.handle_ended(id, at(0), Ended::CouldNotStart(Errno::ENOMEM)).unwrap();
+    assert_eq!(schedule.poll_command(), None);
+    assert_eq!(schedule.queued(), 2);
+    schedule.handle_timeout(millis(99));
+    assert_eq!(schedule.poll_command(), None);
+    schedule.handle_timeout(millis(100));
+    assert_eq!(starts(&mut schedule, millis(100)), [0, 1]);
+    assert_eq!(schedule.counters().could_not_start, 1);
+}
+
+#[test]
+fn a_late_kill_names_its_own_attempt() {
+    let mut schedule = Schedule::new(Limits { retries: 1, ..LIMITS });
+    let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
+    starts(&mut schedule, at(0));
+    schedule.handle_timeout(at(60));
+    assert_eq!(schedule.poll_command(), Some(Command::Terminate { job: id, attempt: 1 }));
+    let verdict = schedule.handle_ended(id, at(60), Ended::Exited(0));
+    assert_eq!(verdict, Some(Verdict::Again { at: at(61) }), "an orderly exit on SIGTERM is still a failure");
+    schedule.handle_timeout(at(61));
+    assert_eq!(schedule.poll_command(), Some(Command::Start { job: id, attempt: 2, payload: 0 }));
+    schedule.handle_started(id, at(61));
+    schedule.handle_timeout(at(63));
+    assert_eq!(schedule.poll_command(), Some(Command::Kill { job: id, attempt: 1 }));
+    assert_eq!(schedule.counters().killed, 0);
+}
+
+/// A key that counts how often it is hashed or compared: the schedule's work on subjects.
+#[derive(Clone, Debug)]
+struct Counted(u32);
+
+thread_local!(static STEPS: Cell<u64> = const { Cell::new(0) });
+
+fn step() {
+    STEPS.with(|steps| steps.set(steps.get() + 1));
+}
+
+impl Hash for Counted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        step();
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Counted {
+    fn eq(&self, other: &Self) -> bool {
+        step();
+        self.0 == other.0
+    }
+}
+
+impl Eq for Counted {}
+
+#[test]
+fn a_burst_costs_the_same_per_job_whatever_its_size() {
+    const JOBS: u32 = 100_000;
+    for subjects in [1, 10, JOBS] {
+        STEPS.with(|steps| steps.set(0));
+        let mut schedule = Schedule::new(Limits { max_queued: JOBS as usize, ..LIMITS });
+        for job in 0..JOBS {
+            schedule.handle_invocation(at(0), [Counted(job % subjects)], job).unwrap();
+        }
+        let mut commands = 0;
+        let mut polls = 0;
+        let mut last = vec![None; subjects as usize];
+        loop {
+            let mut running = Vec::new();
+            loop {
+                polls += 1;
+                let Some(Command::Start { job, payload, .. }) = schedule.poll_command() else { break };
+                schedule.handle_started(job, at(1));
+                running.push((job, payload));
+            }
+            if running.is_empty() {
+                break;
+            }
+            for (job, payload) in running {
+                commands += 1;
+                let last = &mut last[(payload % subjects) as usize];
+                assert!(*last < Some(payload));
+                *last = Some(payload);
+                schedule.handle_ended(job, at(2), Ended::Exited(0)).unwrap();
+            }
+        }
+        assert_eq!(commands, JOBS);
+        assert!(polls <= 2 * JOBS + 1, "{polls}");
+        assert!(schedule.is_idle());
+        // Growing tables hash again and full tables compare a little more, but no job walks a queue.
+        let steps = STEPS.with(Cell::get);
+        assert!(steps < u64::from(JOBS) * 20, "{subjects} subjects: {steps} steps");
+    }
+}
+
+/// A linear congruential generator: enough for choosing, and the same in every run.
+struct Lcg(u64);
+
+impl Lcg {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Lets a random world happen to a schedule and checks after every step what must always hold.
+fn live_through(seed: u64) {
+    let mut random = Lcg(seed);
+    let limits = Limits {
+        max_running: 1 + random.below(6) as usize,
+        max_queued: 5 + random.below(60) as usize,
+        timeout: (random.below(3) > 0).then(|| Duration::from_secs(1 + random.below(20))),
+        kill_delay: Duration::from_secs(random.below(4)),
+        retries: random.below(3) as u32,
+        retry_delay: Duration::from_millis(random.below(3000)),
+    };
+    let subject_count = 1 + random.below(8);
+    let mut schedule: Schedule<u64, (u32, BTreeSet<u64>)> = Schedule::new(limits.clone());
+    let mut now = at(0);
+    let mut submitted = 0_u32;
+    let mut refused = 0_u64;
+    let mut finished = 0_u64;
+    // Attempts under way, those that SIGTERM was sent to, and per subject the last job that was begun.
+    let mut active: BTreeMap<JobId, (u32, u32, BTreeSet<u64>, bool)> = BTreeMap::new();
+    let mut terminated: BTreeSet<(JobId, u32)> = BTreeSet::new();
+    let mut begun: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        assert!(steps < 1_000_000, "seed {seed} does not come to an end");
+        let draining = submitted >= 300;
+        if draining && schedule.is_idle() {
+            break;
+        }
+        match random.below(10) {
+            0..=3 if !draining => {
+                let subjects: BTreeSet<u64> =
+                    (0..random.below(4)).map(|_| random.below(subject_count)).collect();
+                let full = schedule.is_full();
+                let given = schedule.handle_invocation(now, subjects.clone(), (submitted, subjects.clone()));
+                assert_eq!(given.is_err(), full, "seed {seed}");
+                refused += u64::from(given.is_err());
+                submitted += 1;
+            }
+            0..=5 => {
+                if let Some(next) = schedule.poll_timeout().filter(|_| random.below(2) == 0) {
+                    now = now.max(next);
+                } else {
+                    now = now + Duration::from_millis(random.below(500));
+                }
+                schedule.handle_timeout(now);
+                assert!(
+                    schedule.poll_timeout().is_none_or(|next| next > now),
+                    "seed {seed}: a deadline was left"
+                );
+            }
+            _ => {
+                let nth = random.below(active.len().max(1) as u64) as usize;
+                if let Some((&id, &(_, _, _, running))) = active.iter().nth(nth) {
+                    let ended = match random.below(6) {
+                        0 if !running => Ended::CouldNotStart(Errno::EAGAIN),
+                        1 if !running => Ended::CouldNotStart(Errno::ENOENT),
+                        2 => Ended::Exited(1),
+                        3 => Ended::Signalled(9),
+                        _ => Ended::Exited(0),
+                    };
+                    if !running && !matches!(ended, Ended::CouldNotStart(_)) {
+                        schedule.handle_started(id, now);
+                        active.get_mut(&id).unwrap().3 = true;
+                    } else {
+                        active.remove(&id);
+                        match schedule.handle_ended(id, now, ended).unwrap() {
+                            Verdict::Again { at } => assert!(at >= now, "seed {seed}"),
+                            Verdict::Finished(_) => finished += 1,
+                        }
+                    }
+                }
+            }
+        }
+        while let Some(command) = schedule.poll_command() {
+            match command {
+                Command::Start { job, attempt, payload: (number, subjects) } => {
+                    for (_, _, held, _) in active.values() {
+                        assert!(held.is_disjoint(&subjects), "seed {seed}: two at once for one subject");
+                    }
+                    for &subject in &subjects {
+                        let last = begun.insert(subject, number);
+                        assert!(last <= Some(number), "seed {seed}: {number} after {last:?} for {subject}");
+                    }
+                    assert!(active.insert(job, (number, attempt, subjects, false)).is_none());
+                }
+                Command::Terminate { job, attempt } => {
+                    assert_eq!(active[&job].1, attempt, "seed {seed}");
+                    assert!(terminated.insert((job, attempt)), "seed {seed}: twice");
+                }
+                Command::Kill { job, attempt } => {
+                    assert!(
+                        terminated.remove(&(job, attempt)),
+                        "seed {seed}: killed before it was terminated"
+                    );
+                }
+            }
+        }
+        assert!(active.len() <= limits.max_running, "seed {seed}");
+        assert_eq!(schedule.running(), active.len(), "seed {seed}");
+        assert!(schedule.queued() <= limits.max_queued + limits.max_running, "seed {seed}");
+    }
+    let counters = schedule.counters();
+    assert_eq!(finished, counters.accepted, "seed {seed}: every accepted job ends");
+    assert_eq!(refused, counters.dropped);
+    assert_eq!(counters.accepted + counters.dropped, 300);
+    let ends = counters.succeeded
+        + counters.non_zero
+        + counters.signalled
+        + counters.could_not_start
+        + counters.unknown;
+    assert_eq!(ends, finished + counters.retried, "seed {seed}: every end is a finish or a retry");
+    assert_eq!(counters.started, ends - counters.could_not_start, "seed {seed}");
+    assert!(terminated.is_empty(), "seed {seed}: a SIGTERM without its SIGKILL");
+    assert!(
+        schedule.subjects.is_empty() && schedule.ready.is_empty() && schedule.queued() == 0,
+        "seed {seed}"
+    );
+}
+
+#[test]
+fn in_five_hundred_random_worlds_order_and_limits_hold_and_everything_ends() {
+    for seed in 0..500 {
+        live_through(seed);
+    }
+}
