@@ -32,3 +32,6 @@ pub mod dialect;
 pub mod hook;
 
 pub mod config;
+pub mod drive;
+pub mod render;
+pub mod replay;

@@ -85,7 +85,7 @@ impl<'a> IdentityAssociation<'a> {
     }
 
     /// The addresses or prefixes in the order of the wire; those too short to be one are left out.
-    pub fn leases(&self) -> impl Iterator<Item = IaLease> + 'a {
+    pub fn leases(&self) -> impl Iterator<Item = IaLease> + use<'a> {
         let kind = self.kind;
         self.options().filter_map(move |(code, payload)| lease(kind, code, payload))
     }

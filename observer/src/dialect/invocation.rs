@@ -27,8 +27,19 @@ impl Strings {
 
     /// Appends one string that `write` appends to the block; what it writes is cut at its first NUL octet.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.push_if(|block| {
+            write(block);
+            true
+        });
+    }
+
+    /// The same, but nothing is appended when `write` says false.
+    pub fn push_if(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let start = self.block.len();
-        write(&mut self.block);
+        if !write(&mut self.block) {
+            self.block.truncate(start);
+            return;
+        }
         let written = self.block.get(start..).unwrap_or_default();
         if let Some(nul) = written.iter().position(|&octet| octet == 0) {
             self.block.truncate(start + nul);

@@ -1,3 +1,8 @@
 //! Lease events become calls of a hook program, in the words that its author already knows.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
+
 pub mod invocation;
+pub mod kea;
+mod text;
+pub mod variable;

@@ -9,7 +9,12 @@ use std::collections::BinaryHeap;
 
 use crate::time::Timestamp;
 
-use super::exchange::Turn;
+/// Whose deadline: a slot of one of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turn {
+    V4(u32),
+    V6(u32),
+}
 
 /// The queue. Slots are those of the family's table.
 #[derive(Debug, Default)]

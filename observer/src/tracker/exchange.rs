@@ -10,13 +10,6 @@ use crate::time::Timestamp;
 /// RFC 8415 section 15 back off to 64 and 120 seconds).
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A slot of one of the two lease tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Turn {
-    V4(u32),
-    V6(u32),
-}
-
 /// Questions by client, transaction and kind. A retransmitted question takes the place of the one before; a question stays
 /// after its answer because the server may answer twice.
 #[derive(Debug)]

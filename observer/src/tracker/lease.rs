@@ -50,11 +50,6 @@ pub struct Lease4 {
 }
 
 impl Lease4 {
-    /// When the lease, or the probation, is over.
-    pub fn expiry(&self) -> Option<Timestamp> {
-        self.valid_lifetime.end(self.cltt)
-    }
-
     /// Whether the lease is this client's, as Kea's `belongsToClient` has it: equal client identifiers or, if either side
     /// has none, equal hardware addresses.
     pub fn belongs_to(&self, hwaddr: &HardwareAddress, client_id: Option<&[u8]>) -> bool {
@@ -95,11 +90,6 @@ pub struct Lease6 {
 }
 
 impl Lease6 {
-    /// When the lease, or the probation, is over.
-    pub fn expiry(&self) -> Option<Timestamp> {
-        self.valid_lifetime.end(self.cltt)
-    }
-
     /// Whether the lease is held by this identity association of this client. A declined lease is nobody's.
     pub fn belongs_to(&self, kind: IaKind, duid: &[u8], iaid: u32) -> bool {
         self.state != LeaseState::Declined

@@ -14,6 +14,7 @@ mod exchange;
 mod hardware;
 mod lease;
 mod observed;
+mod records;
 mod table;
 mod v4;
 mod v6;
@@ -33,9 +34,9 @@ pub use event::{Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, 
 pub use lease::{Lease4, Lease6, LeaseState};
 pub use observed::{Answers, Observed, Observed4, Observed6};
 
-use deadlines::Deadlines;
-use exchange::{Exchanges, Turn};
-use table::Table;
+use deadlines::{Deadlines, Turn};
+use exchange::Exchanges;
+use records::{End, Record, Records};
 
 /// How much the tracker keeps.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +61,10 @@ const MAX_SERVERS: usize = 1_024;
 pub struct Tracker {
     config: Arc<ServerConfig>,
     answers: Answers,
-    limits: Limits,
     exchanges4: Exchanges<Arc<Observed4>>,
     exchanges6: Exchanges<Arc<Observed6>>,
-    leases4: Table<Lease4>,
-    leases6: Table<Lease6>,
+    leases4: Records<Lease4>,
+    leases6: Records<Lease6>,
     deadlines: Deadlines,
     /// Server identifiers seen in answers that count: a RELEASE or DECLINE for another server is not ours.
     servers4: HashSet<Ipv4Addr>,
@@ -76,13 +76,12 @@ impl Tracker {
     /// A tracker that has seen nothing.
     pub fn new(config: Arc<ServerConfig>, answers: Answers, limits: Limits) -> Self {
         Self {
+            leases4: Records::new(config.dhcp4.expired_leases, limits.leases),
+            leases6: Records::new(config.dhcp6.expired_leases, limits.leases),
             config,
             answers,
-            limits,
             exchanges4: Exchanges::new(limits.exchanges),
             exchanges6: Exchanges::new(limits.exchanges),
-            leases4: Table::default(),
-            leases6: Table::default(),
             deadlines: Deadlines::default(),
             servers4: HashSet::new(),
             events: VecDeque::new(),
@@ -104,8 +103,14 @@ impl Tracker {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         while let Some((due, turn)) = self.deadlines.pop(now) {
             match turn {
-                Turn::V4(slot) => self.due4(due, slot),
-                Turn::V6(slot) => self.due6(due, slot),
+                Turn::V4(slot) => {
+                    let end = self.leases4.due(&mut self.deadlines, due, slot);
+                    self.emit_end(due, end);
+                }
+                Turn::V6(slot) => {
+                    let end = self.leases6.due(&mut self.deadlines, due, slot);
+                    self.emit_end(due, end);
+                }
             }
         }
     }
@@ -125,19 +130,24 @@ impl Tracker {
         Counters {
             leases4: self.leases4.len() as u64,
             leases6: self.leases6.len() as u64,
+            leases_over_limit: self.leases4.over_limit() + self.leases6.over_limit(),
             exchanges_evicted: self.exchanges4.evicted() + self.exchanges6.evicted(),
             ..self.counters
         }
     }
 
     fn emit(&mut self, at: Timestamp, event: Event, occurrence: Occurrence) {
-        self.counters.events += 1;
-        self.events.push_back(LeaseEvent { at, event, estimated: false, occurrence });
+        self.emit_as(at, event, occurrence, false);
     }
 
-    /// Emits what the wire only suggests.
-    fn emit_estimated(&mut self, at: Timestamp, event: Event, occurrence: Occurrence) {
+    fn emit_end<L: Record>(&mut self, at: Timestamp, end: Option<End<L>>) {
+        for (event, occurrence, estimated) in end.into_iter().flat_map(End::events) {
+            self.emit_as(at, event, occurrence, estimated);
+        }
+    }
+
+    fn emit_as(&mut self, at: Timestamp, event: Event, occurrence: Occurrence, estimated: bool) {
         self.counters.events += 1;
-        self.events.push_back(LeaseEvent { at, event, estimated: true, occurrence });
+        self.events.push_back(LeaseEvent { at, event, estimated, occurrence });
     }
 }

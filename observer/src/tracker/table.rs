@@ -1,26 +1,14 @@
 //! Leases by address and by owner, without a second copy of either key.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::dhcpv6::IaKind;
 use crate::time::Timestamp;
 
-use super::{Lease4, Lease6};
-
-/// A lease as the tables see it.
-pub(super) trait Record {
-    /// What there is one record for.
-    type Key: Hash + Eq + Copy + Ord;
-    /// The record's key.
-    fn key(&self) -> Self::Key;
-    /// By what the owner's records are looked up in one of the two owner indexes, if this record stands in it.
-    fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>>;
-}
+use super::records::Record;
 
 /// The two indexes by owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,39 +35,6 @@ impl Owner<'_> {
         match self {
             Self::ClientId(_) | Self::Association(..) => OwnerIndex::Identifier,
             Self::Hardware(..) => OwnerIndex::Hardware,
-        }
-    }
-}
-
-impl Record for Lease4 {
-    type Key = Ipv4Addr;
-
-    fn key(&self) -> Self::Key {
-        self.address
-    }
-
-    fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>> {
-        match index {
-            OwnerIndex::Identifier => self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets())),
-            OwnerIndex::Hardware => {
-                (!self.hwaddr.is_empty()).then(|| Owner::Hardware(self.hwaddr.htype(), self.hwaddr.octets()))
-            }
-        }
-    }
-}
-
-impl Record for Lease6 {
-    /// Addresses and prefixes are two spaces; overlapping prefixes cannot be leased at once, so the first address will do.
-    type Key = (bool, Ipv6Addr);
-
-    fn key(&self) -> Self::Key {
-        (self.kind == IaKind::PrefixDelegation, self.address)
-    }
-
-    fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>> {
-        match index {
-            OwnerIndex::Identifier => Some(Owner::Association(self.duid.octets(), self.iaid)),
-            OwnerIndex::Hardware => None,
         }
     }
 }

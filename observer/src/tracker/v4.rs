@@ -2,13 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
 
-use super::exchange::Turn;
 use super::table::Owner;
 use super::{
     Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker,
@@ -134,8 +132,7 @@ impl Tracker {
     /// An OFFER of an address for which the client has a record: Kea goes through the motions of renewing it.
     fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
         let Some(view) = View4::new(self, at, &exchange) else { return };
-        let Some(slot) = view.own_record(self) else { return };
-        let Some(stored) = self.leases4.get(slot).map(|entry| &entry.lease) else { return };
+        let Some(stored) = view.own_record(self) else { return };
         let lease = Lease4 { state: stored.state, hostname: view.renewed_hostname(), ..view.lease() };
         self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
     }
@@ -144,68 +141,39 @@ impl Tracker {
     fn granted4(&mut self, at: Timestamp, exchange: Exchange4) {
         let Some(view) = View4::new(self, at, &exchange) else { return };
         let granted = view.lease();
-        if let Some(slot) = view.own_record(self) {
-            let Some(stored) = self.leases4.get(slot).map(|entry| entry.lease.clone()) else { return };
-            if is_overdue(&stored.state, stored.expiry(), at) {
-                self.emit(
-                    at,
-                    Event::Expire,
-                    Occurrence::Expire4 { lease: Box::new(stored.clone()), remove: false },
-                );
-            }
-            let event = view.renewal();
-            let reused = self.reuses4(at, &stored, &granted);
-            let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
-            let renewed = Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() };
-            self.emit(
-                at,
-                event,
-                Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease: Box::new(renewed) },
-            );
-            if reused {
-                // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
-                return self.commit_nothing(at, event, exchange);
-            }
-            self.store4(granted.clone());
-            self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
-            return;
+        if let Some(stored) = view.own_record(self).cloned() {
+            return self.extended4(at, exchange, &view, stored, granted);
         }
-
         // The client has moved: its other record on this network is gone.
-        let deleted = view.other_record(self).and_then(|slot| self.leases4.remove(slot)).into_iter().collect();
-        if let Some(stored) =
-            self.leases4.find(view.address).and_then(|slot| self.leases4.get(slot)).map(|entry| &entry.lease)
-        {
-            let (state, expiry, lease) = (stored.state, stored.expiry(), Box::new(stored.clone()));
-            self.taken_over4(at, state, expiry, lease);
-        }
-        self.store4(granted.clone());
+        let deleted = view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
+        let end = self.leases4.get(view.address).and_then(|stored| self.leases4.taken_over(at, stored));
+        self.emit_end(at, end);
+        self.leases4.store(&mut self.deadlines, granted.clone());
         self.emit(at, Event::Commit, Occurrence::Committed4 { exchange, leases: vec![granted], deleted });
     }
 
-    /// The record of an address that another client was given is over. Kea reclaims it in passing if its time was over;
-    /// if it was not, the server must have freed it without a word on the wire.
-    fn taken_over4(&mut self, at: Timestamp, state: LeaseState, expiry: Option<Timestamp>, lease: Box<Lease4>) {
-        if state == LeaseState::ExpiredReclaimed {
-            return;
+    /// An ACK for an address of which the client has a record.
+    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, granted: Lease4) {
+        let end = self.leases4.overtaken(at, &stored);
+        self.emit_end(at, end);
+        let event = view.renewal();
+        let reused = self.reuses4(at, &stored, &granted);
+        let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
+        let lease = Box::new(Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() });
+        self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
+        if reused {
+            // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
+            return self.commit_nothing(at, event, exchange);
         }
-        let recovered = (state == LeaseState::Declined).then(|| lease.clone());
-        let expire = Occurrence::Expire4 { lease, remove: false };
-        if is_overdue(&state, expiry, at) {
-            self.emit(at, Event::Expire, expire);
-        } else {
-            self.emit_estimated(at, Event::Expire, expire);
-        }
-        if let Some(lease) = recovered {
-            self.emit(at, Event::Recover, Occurrence::Recover4 { lease });
-        }
+        self.leases4.store(&mut self.deadlines, granted.clone());
+        self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
     }
 
     /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
     fn released4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let found = self.owned_by_sender(query.message.ciaddr, &query);
+        let found = self.owned_by_sender(query.message.ciaddr, &query).map(|lease| lease.address);
         let exchange = Exchange4 { query: Some(query), answer: None };
-        let Some(lease) = found.and_then(|slot| self.leases4.remove(slot)) else {
+        let Some(lease) = found.and_then(|address| self.leases4.remove(address)) else {
             return self.commit_nothing(at, Event::Commit, exchange);
         };
         let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
@@ -216,9 +184,10 @@ impl Tracker {
 
     /// A DECLINE: of the lease at the requested address, if it is the client's.
     fn declined4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let found = query.message.requested_address().and_then(|address| self.owned_by_sender(address, &query));
+        let requested = query.message.requested_address();
+        let found = requested.and_then(|address| self.owned_by_sender(address, &query)).cloned();
         let exchange = Exchange4 { query: Some(query), answer: None };
-        let Some(lease) = found.and_then(|slot| self.leases4.get(slot)).map(|entry| entry.lease.clone()) else {
+        let Some(lease) = found else {
             return self.commit_nothing(at, Event::Commit, exchange);
         };
         let declined = Lease4 {
@@ -231,7 +200,7 @@ impl Tracker {
             state: LeaseState::Declined,
             subnet_id: lease.subnet_id,
         };
-        self.store4(declined.clone());
+        self.leases4.store(&mut self.deadlines, declined.clone());
         let occurrence = Occurrence::Decline4 { exchange: exchange.clone(), lease: Box::new(lease) };
         self.emit(at, Event::Decline, occurrence);
         let committed = Occurrence::Committed4 { exchange, leases: vec![declined], deleted: vec![] };
@@ -244,12 +213,11 @@ impl Tracker {
     }
 
     /// The record of this address, if it belongs to who sent the message. A declined one belongs to nobody.
-    fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<u32> {
-        let slot = self.leases4.find(address)?;
-        let lease = &self.leases4.get(slot)?.lease;
+    fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<&Lease4> {
         let client_id = query.message.client_id();
-        (lease.state != LeaseState::Declined && lease.belongs_to(&query.message.chaddr, client_id.as_deref()))
-            .then_some(slot)
+        self.leases4.get(address).filter(|lease| {
+            lease.state != LeaseState::Declined && lease.belongs_to(&query.message.chaddr, client_id.as_deref())
+        })
     }
 
     /// Whether Kea answered out of its lease cache: nothing changed, the lease is young enough, and the answer shows what
@@ -265,73 +233,6 @@ impl Tracker {
             && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
             && self.config.dhcp4.reuses_lease(stored.address, stored.valid_lifetime, age)
     }
-
-    /// Remembers a lease and when it will be over.
-    fn store4(&mut self, lease: Lease4) {
-        if self.leases4.len() >= self.limits.leases && self.leases4.find(lease.address).is_none() {
-            self.counters.leases_over_limit += 1;
-            return;
-        }
-        let slot = self.leases4.put(lease);
-        self.schedule4(slot);
-    }
-
-    fn schedule4(&mut self, slot: u32) {
-        let due = self.leases4.get(slot).and_then(|entry| self.due_at4(&entry.lease));
-        if let (Some(due), Some(scheduled)) = (due, self.leases4.scheduled_mut(slot)) {
-            self.deadlines.schedule(due, Turn::V4(slot), scheduled);
-        }
-    }
-
-    /// When something is to be done about a record, if ever.
-    fn due_at4(&self, lease: &Lease4) -> Option<Timestamp> {
-        let timers = &self.config.dhcp4.expired_leases;
-        match lease.state {
-            LeaseState::Default | LeaseState::Declined => {
-                lease.expiry().filter(|_| timers.reclaim_timer_wait_time != 0)
-            }
-            LeaseState::ExpiredReclaimed => {
-                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(timers.hold_reclaimed_time)))
-            }
-        }
-    }
-
-    /// The deadline for which a record was queued has come.
-    pub(super) fn due4(&mut self, at: Timestamp, slot: u32) {
-        match self.leases4.scheduled_mut(slot) {
-            Some(scheduled) if *scheduled == Some(at) => *scheduled = None,
-            // The record is gone, or the lease was cut short since and this entry is the later one.
-            _ => return,
-        }
-        let Some(lease) = self.leases4.get(slot).map(|entry| &entry.lease) else { return };
-        if self.due_at4(lease).is_none_or(|due| due > at) {
-            return self.schedule4(slot);
-        }
-        if lease.state == LeaseState::ExpiredReclaimed {
-            self.leases4.remove(slot);
-            return;
-        }
-        let lease = Box::new(lease.clone());
-        let remove = self.config.dhcp4.expired_leases.flush_reclaimed_timer_wait_time == 0;
-        let declined = lease.state == LeaseState::Declined;
-        self.emit(at, Event::Expire, Occurrence::Expire4 { lease: lease.clone(), remove });
-        if declined || remove {
-            self.leases4.remove(slot);
-        } else {
-            let reclaimed = Lease4 { state: LeaseState::ExpiredReclaimed, ..(*lease).clone() };
-            self.leases4.put(reclaimed);
-            self.schedule4(slot);
-        }
-        if declined {
-            self.emit(at, Event::Recover, Occurrence::Recover4 { lease });
-        }
-    }
-}
-
-/// Whether a record's time was over without its having been reclaimed. That happens only when the reclamation timer is
-/// off: otherwise the deadline came first.
-pub(super) fn is_overdue(state: &LeaseState, expiry: Option<Timestamp>, at: Timestamp) -> bool {
-    *state != LeaseState::ExpiredReclaimed && expiry.is_some_and(|expiry| expiry <= at)
 }
 
 /// Whether an answer's lifetime is what is left of the stored one after `age` seconds. One second of doubt is allowed: the
@@ -412,24 +313,22 @@ impl View4 {
     }
 
     /// The record of the given address, if it is the client's.
-    fn own_record(&self, tracker: &Tracker) -> Option<u32> {
-        let slot = tracker.leases4.find(self.address)?;
-        self.is_owner(&tracker.leases4.get(slot)?.lease).then_some(slot)
+    fn own_record<'a>(&self, tracker: &'a Tracker) -> Option<&'a Lease4> {
+        tracker.leases4.get(self.address).filter(|lease| self.is_owner(lease))
     }
 
     /// The client's record of another address on the same network: found by client identifier or, failing that, by
     /// hardware address.
-    fn other_record(&self, tracker: &Tracker) -> Option<u32> {
+    fn other_record(&self, tracker: &Tracker) -> Option<Ipv4Addr> {
         let elsewhere = |lease: &Lease4| {
             lease.address != self.address && self.is_owner(lease) && self.is_same_network(tracker, lease.address)
         };
         let by_client_id = self.client_id().and_then(|client_id| {
-            let found = tracker.leases4.find_owned(Owner::ClientId(client_id.octets()), elsewhere);
-            found.first().copied()
+            tracker.leases4.owned(Owner::ClientId(client_id.octets()), elsewhere).first().copied()
         });
         by_client_id.or_else(|| {
             let owner = Owner::Hardware(self.hwaddr.htype(), self.hwaddr.octets());
-            tracker.leases4.find_owned(owner, elsewhere).first().copied()
+            tracker.leases4.owned(owner, elsewhere).first().copied()
         })
     }
 

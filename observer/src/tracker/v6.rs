@@ -2,16 +2,15 @@
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, MessageType};
 use crate::identity::{Duid, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
 
-use super::exchange::Turn;
 use super::hardware::hardware_address;
+use super::records::Record;
 use super::table::Owner;
-use super::v4::{is_overdue, shows_remainder};
+use super::v4::shows_remainder;
 use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Tracker};
 
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
@@ -114,9 +113,8 @@ impl Tracker {
         mut granted: Lease6,
     ) -> (Option<Lease6>, Option<Event>) {
         let key = (granted.kind == IaKind::PrefixDelegation, granted.address);
-        let stored = self.leases6.find(key).and_then(|slot| self.leases6.get(slot)).map(|entry| entry.lease.clone());
-        let Some(stored) = stored else {
-            self.store6(granted.clone());
+        let Some(stored) = self.leases6.get(key).cloned() else {
+            self.leases6.store(&mut self.deadlines, granted.clone());
             return (Some(granted), None);
         };
         if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
@@ -124,8 +122,9 @@ impl Tracker {
                 // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it.
                 granted.hwaddr = stored.hwaddr;
             }
-            self.taken_over6(at, stored);
-            self.store6(granted.clone());
+            let end = self.leases6.taken_over(at, &stored);
+            self.emit_end(at, end);
+            self.leases6.store(&mut self.deadlines, granted.clone());
             return (Some(granted), None);
         }
 
@@ -149,16 +148,14 @@ impl Tracker {
                 _ => Occurrence::Renew6 { exchange, ia, lease },
             };
             self.emit(at, event, occurrence);
-            if is_overdue(&stored.state, stored.expiry(), at) {
-                // Unlike DHCPv4, the old record is reclaimed after the hook point of its renewal.
-                let expire = Occurrence::Expire6 { lease: Box::new(stored), remove: false };
-                self.emit(at, Event::Expire, expire);
-            }
+            // Unlike DHCPv4, the old record is reclaimed after the hook point of its renewal.
+            let end = self.leases6.overtaken(at, &stored);
+            self.emit_end(at, end);
         }
         if reused {
             return (None, Some(event));
         }
-        self.store6(granted.clone());
+        self.leases6.store(&mut self.deadlines, granted.clone());
         (Some(granted), Some(event))
     }
 
@@ -168,12 +165,12 @@ impl Tracker {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
         let is_given = |address| given(ia).any(|lease| lease.address == address);
         let is_withdrawn = |address| ia.leases().any(|lease| lease.address == address);
-        let gone = self.leases6.find_owned(owner, |lease| {
+        let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
                 && !is_given(lease.address)
                 && (is_withdrawn(lease.address) || given(ia).any(|given| self.is_same_network6(lease, &given)))
         });
-        gone.into_iter().filter_map(|slot| self.leases6.remove(slot)).collect()
+        gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }
 
     /// Whether a lease and an address that takes its place are on one network. Without configuration an address tells by
@@ -197,31 +194,12 @@ impl Tracker {
             .unwrap_or_else(|| lease.address.to_bits() >> 64 == given.address.to_bits() >> 64)
     }
 
-    /// The record of an address that another client was given is over; see [`Tracker::taken_over4`].
-    fn taken_over6(&mut self, at: Timestamp, stored: Lease6) {
-        if stored.state == LeaseState::ExpiredReclaimed {
-            return;
-        }
-        let overdue = is_overdue(&stored.state, stored.expiry(), at);
-        let lease = Box::new(stored);
-        let recovered = (lease.state == LeaseState::Declined).then(|| lease.clone());
-        let expire = Occurrence::Expire6 { lease, remove: false };
-        if overdue {
-            self.emit(at, Event::Expire, expire);
-        } else {
-            self.emit_estimated(at, Event::Expire, expire);
-        }
-        if let Some(lease) = recovered {
-            self.emit(at, Event::Recover, Occurrence::Recover6 { lease });
-        }
-    }
-
     /// A Reply to Release: the first address of each identity association, where the server knew it.
     fn released6(&mut self, at: Timestamp, exchange: Exchange6) {
         let mut deleted = Vec::new();
         for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
-            let Some(slot) = self.owned6(&exchange, ia, lease.address) else { continue };
-            let Some(lease) = self.leases6.remove(slot) else { continue };
+            let Some(key) = self.owned6(&exchange, ia, lease.address).map(Record::key) else { continue };
+            let Some(lease) = self.leases6.remove(key) else { continue };
             let released = Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
             self.emit(at, Event::Release, released);
             deleted.push(lease);
@@ -238,8 +216,7 @@ impl Tracker {
             IaKind::Temporary | IaKind::PrefixDelegation => vec![],
         });
         for (ia, lease) in addresses {
-            let Some(slot) = self.owned6(&exchange, ia, lease.address) else { continue };
-            let Some(lease) = self.leases6.get(slot).map(|entry| entry.lease.clone()) else { continue };
+            let Some(lease) = self.owned6(&exchange, ia, lease.address).cloned() else { continue };
             let declined = Lease6 {
                 duid: Duid::new(&NOBODY),
                 hwaddr: None,
@@ -250,7 +227,7 @@ impl Tracker {
                 state: LeaseState::Declined,
                 ..lease.clone()
             };
-            self.store6(declined.clone());
+            self.leases6.store(&mut self.deadlines, declined.clone());
             let occurrence = Occurrence::Decline6 { exchange: exchange.clone(), lease: Box::new(lease) };
             self.emit(at, Event::Decline, occurrence);
             leases.push(declined);
@@ -281,10 +258,10 @@ impl Tracker {
     }
 
     /// The record of this address, if it is held by this identity association of who asked.
-    fn owned6(&self, exchange: &Exchange6, ia: IaReference, address: Ipv6Addr) -> Option<u32> {
+    fn owned6(&self, exchange: &Exchange6, ia: IaReference, address: Ipv6Addr) -> Option<&Lease6> {
         let duid = exchange.query.as_deref()?.message.client_duid()?;
-        let slot = self.leases6.find((ia.kind == IaKind::PrefixDelegation, address))?;
-        self.leases6.get(slot)?.lease.belongs_to(ia.kind, duid, ia.iaid).then_some(slot)
+        let lease = self.leases6.get((ia.kind == IaKind::PrefixDelegation, address))?;
+        lease.belongs_to(ia.kind, duid, ia.iaid).then_some(lease)
     }
 
     /// Whether Kea answered out of its lease cache; see [`Tracker::reuses4`].
@@ -294,6 +271,7 @@ impl Tracker {
             && stored.hostname == granted.hostname
             && stored.hwaddr == granted.hwaddr
             && stored.subnet_id == granted.subnet_id;
+        let config = &self.config.dhcp6;
         let preferred = match (stored.preferred_lifetime, granted.preferred_lifetime) {
             // What is left of the preferred lifetime stops at zero.
             (Lifetime::Seconds(stored), Lifetime::Seconds(0)) => stored <= age.saturating_add(1),
@@ -302,69 +280,12 @@ impl Tracker {
         unchanged
             && preferred
             && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
-            && self.config.dhcp6.reuses_lease(stored.subnet_id, stored.valid_lifetime, age)
-    }
-
-    /// Remembers a lease and when it will be over.
-    fn store6(&mut self, lease: Lease6) {
-        let key = (lease.kind == IaKind::PrefixDelegation, lease.address);
-        if self.leases6.len() >= self.limits.leases && self.leases6.find(key).is_none() {
-            self.counters.leases_over_limit += 1;
-            return;
-        }
-        let slot = self.leases6.put(lease);
-        self.schedule6(slot);
-    }
-
-    fn schedule6(&mut self, slot: u32) {
-        let due = self.leases6.get(slot).and_then(|entry| self.due_at6(&entry.lease));
-        if let (Some(due), Some(scheduled)) = (due, self.leases6.scheduled_mut(slot)) {
-            self.deadlines.schedule(due, Turn::V6(slot), scheduled);
-        }
-    }
-
-    /// When something is to be done about a record, if ever.
-    fn due_at6(&self, lease: &Lease6) -> Option<Timestamp> {
-        let timers = &self.config.dhcp6.expired_leases;
-        match lease.state {
-            LeaseState::Default | LeaseState::Declined => {
-                lease.expiry().filter(|_| timers.reclaim_timer_wait_time != 0)
-            }
-            LeaseState::ExpiredReclaimed => {
-                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(timers.hold_reclaimed_time)))
-            }
-        }
-    }
-
-    /// The deadline for which a record was queued has come.
-    pub(super) fn due6(&mut self, at: Timestamp, slot: u32) {
-        match self.leases6.scheduled_mut(slot) {
-            Some(scheduled) if *scheduled == Some(at) => *scheduled = None,
-            // The record is gone, or the lease was cut short since and this entry is the later one.
-            _ => return,
-        }
-        let Some(lease) = self.leases6.get(slot).map(|entry| &entry.lease) else { return };
-        if self.due_at6(lease).is_none_or(|due| due > at) {
-            return self.schedule6(slot);
-        }
-        if lease.state == LeaseState::ExpiredReclaimed {
-            self.leases6.remove(slot);
-            return;
-        }
-        let lease = Box::new(lease.clone());
-        let remove = self.config.dhcp6.expired_leases.flush_reclaimed_timer_wait_time == 0;
-        let declined = lease.state == LeaseState::Declined;
-        self.emit(at, Event::Expire, Occurrence::Expire6 { lease: lease.clone(), remove });
-        if declined || remove {
-            self.leases6.remove(slot);
-        } else {
-            let reclaimed = Lease6 { state: LeaseState::ExpiredReclaimed, ..(*lease).clone() };
-            self.leases6.put(reclaimed);
-            self.schedule6(slot);
-        }
-        if declined {
-            self.emit(at, Event::Recover, Occurrence::Recover6 { lease });
-        }
+            && config.reuses_lease(
+                stored.subnet_id.and_then(|id| config.subnet(id)),
+                stored.valid_lifetime,
+                stored.preferred_lifetime,
+                age,
+            )
     }
 }
 

@@ -1,0 +1,123 @@
+//! The dialect of Kea's `run_script` hook library, variable by variable in Kea's order.
+
+mod lease;
+mod query4;
+mod query6;
+mod reference;
+
+use std::fmt::Write as _;
+
+use crate::tracker::{LeaseEvent, Occurrence};
+
+use super::invocation::{Invocation, Strings};
+use super::text;
+use super::variable::{write_all, write_one};
+
+use lease::{LEASE4, LEASE6};
+use query4::{Client4, QUERY4, SUBNET4, pkt4};
+use query6::{PKT6_IA, QUERY6};
+
+pub use reference::{Row, reference};
+
+/// The call that Kea would have made for this event, and the `OBSERVER_` variables behind Kea's own.
+pub fn invocation(event: &LeaseEvent) -> Invocation {
+    // Room for the largest call that is common, so that it is not moved while it grows.
+    let mut environment = Strings::with_capacity(56, 1_536);
+    write_environment(&mut environment, &event.occurrence);
+    write_one(&mut environment, "OBSERVER_EVENT", |out| out.extend_from_slice(event.event.name().as_bytes()));
+    for (name, is_so) in [("OBSERVER_INFERRED", event.is_inferred()), ("OBSERVER_ESTIMATED", event.estimated)] {
+        if is_so {
+            write_one(&mut environment, name, |out| out.push(b'1'));
+        }
+    }
+    let mut arguments = Strings::with_capacity(1, 20);
+    arguments.push(hook_point(&event.occurrence).as_bytes());
+    Invocation { at: event.at, arguments, environment }
+}
+
+/// The name of the hook point: Kea's only argument.
+pub fn hook_point(occurrence: &Occurrence) -> &'static str {
+    match occurrence {
+        Occurrence::Renew4 { .. } => "lease4_renew",
+        Occurrence::Committed4 { .. } => "leases4_committed",
+        Occurrence::Release4 { .. } => "lease4_release",
+        Occurrence::Decline4 { .. } => "lease4_decline",
+        Occurrence::Expire4 { .. } => "lease4_expire",
+        Occurrence::Recover4 { .. } => "lease4_recover",
+        Occurrence::Renew6 { .. } => "lease6_renew",
+        Occurrence::Rebind6 { .. } => "lease6_rebind",
+        Occurrence::Committed6 { .. } => "leases6_committed",
+        Occurrence::Release6 { .. } => "lease6_release",
+        Occurrence::Decline6 { .. } => "lease6_decline",
+        Occurrence::Expire6 { .. } => "lease6_expire",
+        Occurrence::Recover6 { .. } => "lease6_recover",
+    }
+}
+
+fn write_environment(environment: &mut Strings, occurrence: &Occurrence) {
+    match occurrence {
+        Occurrence::Renew4 { exchange, subnet, lease } => {
+            write_all(environment, "", QUERY4, exchange);
+            write_all(environment, "", SUBNET4, subnet);
+            write_all(environment, "", &pkt4(), &Client4 { exchange, subnet: *subnet });
+            write_all(environment, "LEASE4_", LEASE4, lease);
+        }
+        Occurrence::Committed4 { exchange, leases, deleted } => {
+            write_all(environment, "", QUERY4, exchange);
+            write_list(environment, "LEASES4", leases, |environment, prefix, lease| {
+                write_all(environment, prefix, LEASE4, lease);
+            });
+            write_list(environment, "DELETED_LEASES4", deleted, |environment, prefix, lease| {
+                write_all(environment, prefix, LEASE4, lease);
+            });
+        }
+        Occurrence::Release4 { exchange, lease } | Occurrence::Decline4 { exchange, lease } => {
+            write_all(environment, "", QUERY4, exchange);
+            write_all(environment, "LEASE4_", LEASE4, lease);
+        }
+        Occurrence::Expire4 { lease, remove } => {
+            write_all(environment, "LEASE4_", LEASE4, lease);
+            write_remove(environment, *remove);
+        }
+        Occurrence::Recover4 { lease } => write_all(environment, "LEASE4_", LEASE4, lease),
+        Occurrence::Renew6 { exchange, ia, lease } | Occurrence::Rebind6 { exchange, ia, lease } => {
+            write_all(environment, "", QUERY6, exchange);
+            write_all(environment, "LEASE6_", LEASE6, lease);
+            write_all(environment, "", PKT6_IA, ia);
+        }
+        Occurrence::Committed6 { exchange, leases, deleted } => {
+            write_all(environment, "", QUERY6, exchange);
+            write_list(environment, "LEASES6", leases, |environment, prefix, lease| {
+                write_all(environment, prefix, LEASE6, lease);
+            });
+            write_list(environment, "DELETED_LEASES6", deleted, |environment, prefix, lease| {
+                write_all(environment, prefix, LEASE6, lease);
+            });
+        }
+        Occurrence::Release6 { exchange, lease } | Occurrence::Decline6 { exchange, lease } => {
+            write_all(environment, "", QUERY6, exchange);
+            write_all(environment, "LEASE6_", LEASE6, lease);
+        }
+        Occurrence::Expire6 { lease, remove } => {
+            write_all(environment, "LEASE6_", LEASE6, lease);
+            write_remove(environment, *remove);
+        }
+        Occurrence::Recover6 { lease } => write_all(environment, "LEASE6_", LEASE6, lease),
+    }
+}
+
+fn write_remove(environment: &mut Strings, remove: bool) {
+    write_one(environment, "REMOVE_LEASE", |out| text::boolean(out, remove));
+}
+
+/// `<NAME>_SIZE`, then the variables of each element behind `<NAME>_AT<index>_`.
+fn write_list<L>(environment: &mut Strings, name: &str, list: &[L], write: impl Fn(&mut Strings, &str, &L)) {
+    let mut prefix = format!("{name}_SIZE");
+    write_one(environment, &prefix, |out| text::number(out, list.len()));
+    for (index, element) in list.iter().enumerate() {
+        prefix.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(prefix, "{name}_AT{index}_");
+        write(environment, &prefix, element);
+    }
+}

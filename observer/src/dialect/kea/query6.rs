@@ -1,0 +1,67 @@
+//! `QUERY6_*`, `PKT6_IA_*`.
+
+use crate::dialect::text;
+use crate::dialect::variable::{Source, Variable};
+use crate::tracker::{Exchange6, IaReference, Observed6};
+
+/// Writes something of the question; nothing when it was missed.
+fn of_query(exchange: &Exchange6, write: impl FnOnce(&Observed6)) {
+    if let Some(query) = exchange.query.as_deref() {
+        write(query);
+    }
+}
+
+/// Writes something that an answer repeats.
+fn of_either(exchange: &Exchange6, write: impl FnOnce(&Observed6)) {
+    if let Some(observed) = exchange.either() {
+        write(observed);
+    }
+}
+
+/// The question.
+pub(super) const QUERY6: &[Variable<Exchange6>] = &[
+    Variable::always("QUERY6_TYPE", Source::Observed, "message type of the innermost message, such as `REQUEST`", |exchange, out| {
+        of_query(exchange, |query| out.extend_from_slice(query.message.message_type.name().as_bytes()));
+    }),
+    Variable::always("QUERY6_TXID", Source::Observed, "transaction-id of the innermost message, decimal", |exchange, out| {
+        of_either(exchange, |observed| text::number(out, observed.message.transaction_id));
+    }),
+    Variable::always("QUERY6_LOCAL_ADDR", Source::Observed, "IPv6 destination of the outer packet", |exchange, out| {
+        of_query(exchange, |query| text::ip(out, query.destination.ip()));
+    }),
+    Variable::always("QUERY6_LOCAL_PORT", Source::Constant, "always `0`", |_, out| out.push(b'0')),
+    Variable::always("QUERY6_REMOTE_ADDR", Source::Observed, "IPv6 source of the outer packet", |exchange, out| {
+        of_query(exchange, |query| text::ip(out, query.source.ip()));
+    }),
+    Variable::always("QUERY6_REMOTE_PORT", Source::Observed, "UDP source port", |exchange, out| {
+        of_query(exchange, |query| text::number(out, query.source.port()));
+    }),
+    Variable::always("QUERY6_IFACE_INDEX", Source::Observed, "index of the interface", |exchange, out| {
+        of_either(exchange, |observed| {
+            if let Some(index) = observed.interface.index {
+                text::number(out, index);
+            }
+        });
+    }),
+    Variable::always("QUERY6_IFACE_NAME", Source::Observed, "name of the interface", |exchange, out| {
+        of_either(exchange, |observed| out.extend_from_slice(observed.interface.name.as_bytes()));
+    }),
+    Variable::always("QUERY6_REMOTE_HWADDR", Source::Constant, "always empty", |_, _| {}),
+    Variable::always("QUERY6_REMOTE_HWADDR_TYPE", Source::Constant, "always empty", |_, _| {}),
+    Variable::always("QUERY6_PROTO", Source::Constant, "always `UDP`", |_, out| out.extend_from_slice(b"UDP")),
+    Variable::always("QUERY6_CLIENT_ID", Source::Observed, "the client's DUID", |exchange, out| {
+        of_either(exchange, |observed| text::colon_hex(out, observed.message.client_duid().unwrap_or_default()));
+    }),
+];
+
+/// The identity association that is extended. Kea calls the hook before it fills in the times.
+pub(super) const PKT6_IA: &[Variable<IaReference>] = &[
+    Variable::always("PKT6_IA_IAID", Source::Observed, "identity association identifier, decimal", |ia, out| {
+        text::number(out, ia.iaid);
+    }),
+    Variable::always("PKT6_IA_IA_TYPE", Source::Observed, "option code: `3` for IA_NA, `25` for IA_PD", |ia, out| {
+        text::number(out, ia.kind.code());
+    }),
+    Variable::always("PKT6_IA_IA_T1", Source::Constant, "always `0`", |_, out| out.push(b'0')),
+    Variable::always("PKT6_IA_IA_T2", Source::Constant, "always `0`", |_, out| out.push(b'0')),
+];

@@ -1,0 +1,165 @@
+//! The one contract by which the live daemon and replay feed the core, so that both tell the same story.
+//!
+//! Before a frame, every deadline at or before its stamp fires. After every change, events are drained to the end. Stamps
+//! never run back: one that does is moved up to the one before, and counted.
+
+use std::sync::Arc;
+
+use crate::config::ServerConfig;
+use crate::dhcpv4;
+use crate::dhcpv6;
+use crate::dissect::{Datagram, Dissector, DuplicateLimits, Duplicates, FragmentLimits};
+use crate::frame::{Frame, Interface};
+use crate::time::Timestamp;
+use crate::tracker::{Answers, Counters, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker};
+
+/// From frames and the passing of time to lease events.
+#[derive(Debug)]
+pub struct Driver {
+    dissector: Dissector,
+    duplicates: Duplicates,
+    tracker: Tracker,
+    now: Timestamp,
+    interface: Option<Arc<Interface>>,
+    totals: Totals,
+}
+
+/// What became of the frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Frames that were read.
+    pub frames: u64,
+    /// Frames whose message reached the tracker.
+    pub handled: u64,
+    /// Frames that hold the same bytes as one just seen on another interface.
+    pub duplicates: u64,
+    /// Frames whose stamp was earlier than the one before.
+    pub stamps_run_back: u64,
+}
+
+/// The UDP ports of DHCPv6 (RFC 8415 section 7.2).
+const DHCPV6_PORTS: [u16; 2] = [546, 547];
+
+impl Driver {
+    /// A driver that has seen nothing.
+    pub fn new(config: Arc<ServerConfig>, answers: Answers, limits: Limits) -> Self {
+        Self {
+            dissector: Dissector::new(FragmentLimits::default()),
+            duplicates: Duplicates::new(1, DuplicateLimits::default()),
+            tracker: Tracker::new(config, answers, limits),
+            now: Timestamp::EPOCH,
+            interface: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Says on how many interfaces frames are seen. With one there can be no duplicates, and none are looked for.
+    pub fn set_taps(&mut self, taps: usize) {
+        self.duplicates.set_taps(taps);
+    }
+
+    /// Has hooks see this interface in place of the one on which a frame was captured.
+    pub fn set_interface(&mut self, interface: Arc<Interface>) {
+        self.interface = Some(interface);
+    }
+
+    /// Counts a record of a capture file that could not become a frame because its link type is not supported.
+    pub fn skip_unsupported_link(&mut self) {
+        self.totals.frames += 1;
+        self.dissector.skip_unsupported_link();
+    }
+
+    /// Takes in one frame. `sink` gets the events of the deadlines before it, then those of the frame.
+    pub fn handle_frame(&mut self, frame: &Frame<'_>, mut sink: impl FnMut(LeaseEvent)) {
+        self.totals.frames += 1;
+        let at = if frame.at < self.now {
+            self.totals.stamps_run_back += 1;
+            self.now
+        } else {
+            frame.at
+        };
+        self.handle_time(at, &mut sink);
+        let mut datagram = match self.dissector.dissect(&Frame { at, ..frame.clone() }) {
+            Ok(datagram) => datagram,
+            Err(_counted) => return,
+        };
+        if self.duplicates.is_duplicate(&datagram) {
+            self.totals.duplicates += 1;
+            return;
+        }
+        if let Some(interface) = &self.interface {
+            datagram.interface = Arc::clone(interface);
+        }
+        self.totals.handled += 1;
+        self.tracker.handle_message(at, decode(datagram));
+        self.drain(&mut sink);
+    }
+
+    /// Lets every deadline at or before `now` happen.
+    pub fn handle_time(&mut self, now: Timestamp, mut sink: impl FnMut(LeaseEvent)) {
+        if now < self.now {
+            return;
+        }
+        self.now = now;
+        if self.tracker.poll_timeout().is_some_and(|due| due <= now) {
+            self.tracker.handle_timeout(now);
+            self.drain(&mut sink);
+        }
+    }
+
+    /// Frames that were not handled, by reason: with the handled ones they are all that were read.
+    pub fn skipped(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let reasons = self.dissector.skips().iter().map(|(reason, count)| (reason.name(), count));
+        reasons.chain([("duplicate", self.totals.duplicates)]).filter(|(_, count)| *count > 0)
+    }
+
+    fn drain(&mut self, sink: &mut impl FnMut(LeaseEvent)) {
+        while let Some(event) = self.tracker.poll_event() {
+            sink(event);
+        }
+    }
+
+    /// The next moment at which [`Driver::handle_time`] should be called.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.tracker.poll_timeout()
+    }
+
+    /// The time of the latest frame or deadline.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What became of the frames.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// What the tracker counted.
+    pub fn counters(&self) -> Counters {
+        self.tracker.counters()
+    }
+}
+
+/// Reads the payload by the protocol of its port.
+fn decode(datagram: Datagram<'_>) -> Observed {
+    let is_v6 = [datagram.source.port(), datagram.destination.port()].iter().any(|port| DHCPV6_PORTS.contains(port));
+    macro_rules! observed {
+        ($kind:ident, $message:expr) => {
+            $kind {
+                interface: datagram.interface,
+                direction: datagram.direction,
+                vlans: datagram.vlans,
+                source_mac: datagram.source_mac,
+                destination_mac: datagram.destination_mac,
+                source: datagram.source,
+                destination: datagram.destination,
+                message: $message,
+            }
+        };
+    }
+    if is_v6 {
+        Observed::V6(observed!(Observed6, dhcpv6::parse(&datagram.payload)))
+    } else {
+        Observed::V4(observed!(Observed4, dhcpv4::parse(&datagram.payload)))
+    }
+}

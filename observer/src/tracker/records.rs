@@ -1,0 +1,253 @@
+//! The life of a record: put in by an answer, over at its deadline, kept a while in case the client comes back.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::config::ExpiredLeases;
+use crate::dhcpv6::IaKind;
+use crate::time::Timestamp;
+
+use super::deadlines::{Deadlines, Turn};
+use super::table::{Owner, OwnerIndex, Table};
+use super::{Event, Lease4, Lease6, LeaseState, Occurrence};
+
+/// A lease of either family.
+pub(super) trait Record: Clone {
+    /// What there is one record for.
+    type Key: std::hash::Hash + Eq + Copy + Ord;
+    /// The record's key.
+    fn key(&self) -> Self::Key;
+    /// By what the owner's records are looked up in one of the two owner indexes, if this record stands in it.
+    fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>>;
+    /// Its state.
+    fn state(&self) -> LeaseState;
+    /// When the lease, or the probation, is over.
+    fn expiry(&self) -> Option<Timestamp>;
+    /// The same in another state.
+    fn with_state(self, state: LeaseState) -> Self;
+    /// The place of a record in the queue of deadlines.
+    fn turn(slot: u32) -> Turn;
+    /// The hook point of its end.
+    fn expire(lease: Box<Self>, remove: bool) -> Occurrence;
+    /// The hook point of the end of its probation.
+    fn recover(lease: Box<Self>) -> Occurrence;
+
+    /// Whether its time was over without its having been reclaimed. That happens only when the reclamation timer is off:
+    /// otherwise the deadline came first.
+    fn is_overdue(&self, at: Timestamp) -> bool {
+        self.state() != LeaseState::ExpiredReclaimed && self.expiry().is_some_and(|expiry| expiry <= at)
+    }
+}
+
+impl Record for Lease4 {
+    type Key = Ipv4Addr;
+
+    fn key(&self) -> Self::Key {
+        self.address
+    }
+
+    fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>> {
+        match index {
+            OwnerIndex::Identifier => self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets())),
+            OwnerIndex::Hardware => {
+                (!self.hwaddr.is_empty()).then(|| Owner::Hardware(self.hwaddr.htype(), self.hwaddr.octets()))
+            }
+        }
+    }
+
+    fn state(&self) -> LeaseState {
+        self.state
+    }
+
+    fn expiry(&self) -> Option<Timestamp> {
+        self.valid_lifetime.end(self.cltt)
+    }
+
+    fn with_state(self, state: LeaseState) -> Self {
+        Self { state, ..self }
+    }
+
+    fn turn(slot: u32) -> Turn {
+        Turn::V4(slot)
+    }
+
+    fn expire(lease: Box<Self>, remove: bool) -> Occurrence {
+        Occurrence::Expire4 { lease, remove }
+    }
+
+    fn recover(lease: Box<Self>) -> Occurrence {
+        Occurrence::Recover4 { lease }
+    }
+}
+
+impl Record for Lease6 {
+    /// Addresses and prefixes are two spaces; overlapping prefixes cannot be leased at once, so the first address will do.
+    type Key = (bool, Ipv6Addr);
+
+    fn key(&self) -> Self::Key {
+        (self.kind == IaKind::PrefixDelegation, self.address)
+    }
+
+    fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>> {
+        match index {
+            OwnerIndex::Identifier => Some(Owner::Association(self.duid.octets(), self.iaid)),
+            OwnerIndex::Hardware => None,
+        }
+    }
+
+    fn state(&self) -> LeaseState {
+        self.state
+    }
+
+    fn expiry(&self) -> Option<Timestamp> {
+        self.valid_lifetime.end(self.cltt)
+    }
+
+    fn with_state(self, state: LeaseState) -> Self {
+        Self { state, ..self }
+    }
+
+    fn turn(slot: u32) -> Turn {
+        Turn::V6(slot)
+    }
+
+    fn expire(lease: Box<Self>, remove: bool) -> Occurrence {
+        Occurrence::Expire6 { lease, remove }
+    }
+
+    fn recover(lease: Box<Self>) -> Occurrence {
+        Occurrence::Recover6 { lease }
+    }
+}
+
+/// What becomes of a record that ends.
+#[derive(Debug)]
+pub(super) struct End<L> {
+    lease: Box<L>,
+    /// The server deletes the record at once and says so.
+    remove: bool,
+    /// The server was not due to end it; that it did follows from what it did next.
+    estimated: bool,
+}
+
+impl<L: Record> End<L> {
+    /// The hook points of the end, in order: it is over, and a declined lease is free again.
+    pub(super) fn events(self) -> impl Iterator<Item = (Event, Occurrence, bool)> {
+        let recovered = (self.lease.state() == LeaseState::Declined).then(|| self.lease.clone());
+        let expire = (Event::Expire, L::expire(self.lease, self.remove), self.estimated);
+        let recover = recovered.map(|lease| (Event::Recover, L::recover(lease), false));
+        [Some(expire), recover].into_iter().flatten()
+    }
+}
+
+/// The records of one family with their timers.
+#[derive(Debug)]
+pub(super) struct Records<L: Record> {
+    table: Table<L>,
+    timers: ExpiredLeases,
+    limit: usize,
+    over_limit: u64,
+}
+
+impl<L: Record> Records<L> {
+    pub(super) fn new(timers: ExpiredLeases, limit: usize) -> Self {
+        Self { table: Table::default(), timers, limit, over_limit: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Leases that were not remembered because the table was full.
+    pub(super) fn over_limit(&self) -> u64 {
+        self.over_limit
+    }
+
+    /// The record with this key.
+    pub(super) fn get(&self, key: L::Key) -> Option<&L> {
+        self.table.find(key).and_then(|slot| self.table.get(slot)).map(|entry| &entry.lease)
+    }
+
+    /// Takes the record with this key out.
+    pub(super) fn remove(&mut self, key: L::Key) -> Option<L> {
+        self.table.find(key).and_then(|slot| self.table.remove(slot))
+    }
+
+    /// The owner's records for which `is` holds, in the order of their keys; see [`Table::find_owned`].
+    pub(super) fn owned(&self, owner: Owner<'_>, is: impl FnMut(&L) -> bool) -> Vec<L::Key> {
+        let slots = self.table.find_owned(owner, is);
+        slots.into_iter().filter_map(|slot| self.table.get(slot)).map(|entry| entry.lease.key()).collect()
+    }
+
+    /// Remembers a lease and when it will be over.
+    pub(super) fn store(&mut self, deadlines: &mut Deadlines, lease: L) {
+        if self.table.len() >= self.limit && self.table.find(lease.key()).is_none() {
+            self.over_limit += 1;
+            return;
+        }
+        let slot = self.table.put(lease);
+        self.schedule(deadlines, slot);
+    }
+
+    fn schedule(&mut self, deadlines: &mut Deadlines, slot: u32) {
+        let due = self.table.get(slot).and_then(|entry| self.due_at(&entry.lease));
+        if let (Some(due), Some(scheduled)) = (due, self.table.scheduled_mut(slot)) {
+            deadlines.schedule(due, L::turn(slot), scheduled);
+        }
+    }
+
+    /// When something is to be done about a record, if ever.
+    fn due_at(&self, lease: &L) -> Option<Timestamp> {
+        match lease.state() {
+            LeaseState::Default | LeaseState::Declined => {
+                lease.expiry().filter(|_| self.timers.reclaim_timer_wait_time != 0)
+            }
+            LeaseState::ExpiredReclaimed => {
+                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(self.timers.hold_reclaimed_time)))
+            }
+        }
+    }
+
+    /// The deadline for which a slot was queued has come. Gives the end of its record, if this is that.
+    pub(super) fn due(&mut self, deadlines: &mut Deadlines, at: Timestamp, slot: u32) -> Option<End<L>> {
+        match self.table.scheduled_mut(slot)? {
+            scheduled if *scheduled == Some(at) => *scheduled = None,
+            // The slot was queued for an earlier moment since; this entry is the stale one.
+            _ => return None,
+        }
+        let lease = &self.table.get(slot)?.lease;
+        if self.due_at(lease).is_none_or(|due| due > at) {
+            self.schedule(deadlines, slot);
+            return None;
+        }
+        if lease.state() == LeaseState::ExpiredReclaimed {
+            self.table.remove(slot);
+            return None;
+        }
+        let lease = Box::new(lease.clone());
+        let remove = self.timers.flush_reclaimed_timer_wait_time == 0;
+        if remove || lease.state() == LeaseState::Declined {
+            // Kea deletes declined records at once, though it does not say so.
+            self.table.remove(slot);
+        } else {
+            self.table.put((*lease).clone().with_state(LeaseState::ExpiredReclaimed));
+            self.schedule(deadlines, slot);
+        }
+        Some(End { lease, remove, estimated: false })
+    }
+
+    /// The end of a record whose address goes to another client, unless it has ended before. Kea reclaims it in passing if
+    /// its time was over; if it was not, the server must have freed it without a word on the wire.
+    pub(super) fn taken_over(&self, at: Timestamp, lease: &L) -> Option<End<L>> {
+        (lease.state() != LeaseState::ExpiredReclaimed).then(|| End {
+            lease: Box::new(lease.clone()),
+            remove: false,
+            estimated: !lease.is_overdue(at),
+        })
+    }
+
+    /// The end of a record that its owner brings to life again, if its time was over before.
+    pub(super) fn overtaken(&self, at: Timestamp, lease: &L) -> Option<End<L>> {
+        lease.is_overdue(at).then(|| End { lease: Box::new(lease.clone()), remove: false, estimated: false })
+    }
+}
