@@ -41,7 +41,7 @@ impl Order {
 
     fn section(self) -> Vec<u8> {
         let version = [self.u16(1), self.u16(0)].concat();
-        self.block(SECTION_HEADER, &[self.words(&[0x1a2b_3c4d]), version, vec![0xff; 8]].concat())
+        self.block(0x0a0d_0d0a, &[self.words(&[0x1a2b_3c4d]), version, vec![0xff; 8]].concat())
     }
 
     fn option(self, code: u16, value: &[u8]) -> Vec<u8> {
@@ -60,7 +60,7 @@ impl Order {
         body.resize(body.len().next_multiple_of(4), 0);
         if let Some(flags) = flags {
             body.extend(
-                [self.option(1, b"a comment"), self.option(FLAGS, &self.u32(flags)), vec![0; 4]].concat(),
+                [self.option(1, b"a comment"), self.option(2, &self.u32(flags)), vec![0; 4]].concat(),
             );
         }
         self.block(6, &body)
@@ -335,7 +335,7 @@ fn broken_pcapng_is_named() {
         (order.words(&[6, 13, 0, 0]), "a block that says it is 13 octets long"),
         (huge, "a block of 2147483644 octets, where 16777216 are the most"),
         (version, "a section of pcapng version 2.0; only 1 is known"),
-        (order.words(&[SECTION_HEADER, 28, 0]), "a section header without its byte-order magic"),
+        (order.words(&[0x0a0d_0d0a, 28, 0]), "a section header without its byte-order magic"),
         (skipped, ""),
     ] {
         let offset = good.len();
