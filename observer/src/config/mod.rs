@@ -1,14 +1,18 @@
 //! What the observer knows from configuration: the networks, identifiers and timers that the wire cannot tell.
 //!
-//! [`ServerConfig`] is validated, never changes
+//! [`kea::load`] reads Kea's own configuration files. What comes out, [`ServerConfig`], is validated, never changes
 //! afterwards and answers questions without I/O: to which subnet an address belongs, whether two addresses are on one
 //! network, whether Kea would reuse a lease. Without a file the [`Default`] stands: no subnets, Kea's default timers.
 
+pub mod kea;
+
 mod dhcp4;
 mod dhcp6;
+mod json;
 mod place;
 mod prefix;
 mod reservation;
+mod source;
 mod timers;
 
 pub use dhcp4::{Dhcp4, Subnet4};

@@ -132,6 +132,13 @@ impl Duplicates {
         self.counts
     }
 
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> (usize, usize, usize) {
+        assert_eq!(self.contents.len(), self.index.len());
+        assert_eq!(self.contents.iter().map(|(_, content)| content.payload.len()).sum::<usize>(), self.bytes);
+        (self.contents.len(), self.recent.len(), self.bytes)
+    }
+
     /// Whether this is a frame that was seen on another tap within the window: same addresses, ports, payload and
     /// direction. Each tap sees each frame once, so two retransmissions that both pass two taps are two frames.
     #[inline]

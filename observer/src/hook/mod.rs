@@ -17,6 +17,8 @@
 pub mod program;
 pub mod runner;
 pub mod schedule;
+#[cfg(test)]
+mod scratch;
 pub mod spawn;
 mod worker;
 

@@ -233,3 +233,6 @@ fn doubtful_first_line(path: &Path) -> Option<ProgramWarning> {
     missing
         .then(|| ProgramWarning::NoInterpreter { path: path.to_owned(), interpreter: interpreter.to_owned() })
 }
+
+#[cfg(test)]
+mod tests;

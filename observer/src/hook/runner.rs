@@ -306,7 +306,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     fn terminate(&mut self, run: Run) {
         let Some(child) = self.children.get_mut(&run) else { return };
         child.terminated = true;
-        warn!(hook = %child.point(), pid = child.pid(), attempt = child.shown_attempt, "hook took too long: SIGTERM to its process group");
+        child.log_signal("hook took too long: SIGTERM to its process group");
         child.signal(Signal::SIGTERM);
     }
 
@@ -314,7 +314,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         let Some(child) = self.children.get_mut(&run) else { return };
         child.terminated = false;
         if !child.ended {
-            warn!(hook = %child.point(), pid = child.pid(), attempt = child.shown_attempt, "hook did not end on SIGTERM: SIGKILL to its process group");
+            child.log_signal("hook did not end on SIGTERM: SIGKILL to its process group");
         }
         child.signal(Signal::SIGKILL);
         if child.ended {
@@ -366,6 +366,28 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     }
 }
 
+impl<K, I> Drop for Hooks<K, I> {
+    /// Collects what has ended; workers collect the rest when it ends, for from here on nobody hears their reports.
+    fn drop(&mut self) {
+        self.reports.close();
+        while let Ok(report) = self.reports.try_recv() {
+            match report {
+                Report::Started { run, pid, .. } => {
+                    self.children.entry(run).and_modify(|child| child.pid = Some(pid));
+                }
+                Report::Ended { run, .. } => {
+                    self.children.entry(run).and_modify(|child| child.ended = true);
+                }
+            }
+        }
+        self.children
+            .values()
+            .filter(|child| child.ended)
+            .filter_map(|child| child.pid)
+            .for_each(worker::collect);
+    }
+}
+
 impl<I> Child<I> {
     /// The hook point: the first argument.
     fn point(&self) -> String {
@@ -384,6 +406,10 @@ impl<I> Child<I> {
         }
     }
 
+    fn log_signal(&self, what: &'static str) {
+        warn!(hook = %self.point(), pid = self.pid(), attempt = self.shown_attempt, "{what}");
+    }
+
     fn log_end(&self, ended: Ended, at: Timestamp) {
         let seconds = at.since(self.started).as_secs_f64();
         if ended.is_success() {
@@ -393,3 +419,6 @@ impl<I> Child<I> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

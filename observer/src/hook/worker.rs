@@ -92,16 +92,16 @@ fn work(launcher: &Launcher, clock: Clock, orders: &Receiver<Order>, reports: &m
         let ended = match spawned {
             Err(errno) => Ended::CouldNotStart(errno),
             Ok(pid) => {
-                // An owner that is gone needs no report, but the process is still waited for.
+                // When the owner is gone there is nobody to tell, but the process is still waited for.
                 let _ = reports.blocking_send(Report::Started { run, pid, at: clock.now() });
-                let ended = await_end(pid);
-                if reports.is_closed() {
-                    collect(pid);
-                }
-                ended
+                await_end(pid)
             }
         };
         if reports.blocking_send(Report::Ended { run, ended, at: clock.now() }).is_err() {
+            // Nor is there anybody else to collect it.
+            if let Ok(pid) = spawned {
+                collect(pid);
+            }
             return;
         }
     }
