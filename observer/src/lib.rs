@@ -31,6 +31,7 @@ pub mod dialect;
 
 pub mod hook;
 
+pub mod cli;
 pub mod config;
 pub mod drive;
 pub mod render;

@@ -1,0 +1,181 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::tracker::Answers;
+
+/// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// What to do instead of watching interfaces.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Watching interfaces.
+    #[command(flatten)]
+    pub live: Live,
+}
+
+/// What can be done instead of watching interfaces.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a capture file through the same engine, on the capture's own time. Needs no root.
+    Replay(Replay),
+    /// Print the environment variables that hooks get, as a Markdown table.
+    Variables,
+}
+
+/// Options of live observation.
+#[derive(Debug, Args)]
+pub struct Live {
+    /// Interface to observe; give it several times for several
+    #[arg(long, value_name = "NAME", required = true)]
+    pub iface: Vec<String>,
+    /// What is done with events.
+    #[command(flatten)]
+    pub output: Output,
+    /// Whose answers make leases: those that leave the interface, those that arrive, or both (a mirror port)
+    #[arg(long, value_enum, value_name = "out|in|both", default_value = "out")]
+    pub answers: AnswersArg,
+    /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
+    #[arg(long, value_name = "FILE")]
+    pub kea_config: Vec<PathBuf>,
+    /// How to attach: tc (TCX, or clsact below Linux 6.6), clsact, or xdp (for what arrives)
+    #[arg(long, value_enum, default_value = "tc")]
+    pub attach: AttachArg,
+    /// Receive frames for other machines too, as a mirror port needs
+    #[arg(long)]
+    pub promisc: bool,
+    /// Wait for an interface that does not exist yet
+    #[arg(long)]
+    pub wait: bool,
+    /// Size of the ring buffer between kernel and observer, in octets
+    #[arg(long, value_name = "OCTETS", default_value_t = 8 << 20, value_parser = clap::value_parser!(u32).range(4096..=1 << 30))]
+    pub ring_size: u32,
+    /// Hooks that run side by side; those of one lease always run one after the other
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_hooks: u16,
+    /// Hooks that wait; when so many wait, further ones are dropped, counted and complained about
+    #[arg(long, value_name = "N", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_queue: u32,
+    /// Seconds that a hook may take before its process group gets SIGTERM, and 3 s later SIGKILL; 0 is for ever, as in Kea
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub hook_timeout: Duration,
+    /// Further attempts for a hook that fails; without it an exit status is noted and nothing else, as in Kea
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub hook_retries: u32,
+    /// Let the eBPF programs write to the log too (slow): off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    pub ebpf_log: log::LevelFilter,
+    /// Say more: every hook; twice: every detail
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Capture file: pcap or pcapng
+    pub file: PathBuf,
+    /// What hooks see as the interface's name
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub iface_name: String,
+    /// What hooks see as the interface's index
+    #[arg(long, value_name = "N")]
+    pub iface_index: Option<u32>,
+    /// Seconds for which time runs on after the last frame, so that what is due then happens
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub settle: Duration,
+    /// Whose answers make leases
+    #[arg(long, value_enum, value_name = "out|in|both", default_value = "both")]
+    pub answers: AnswersArg,
+    /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
+    #[arg(long, value_name = "FILE")]
+    pub kea_config: Vec<PathBuf>,
+    /// What is done with events.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What is done with events.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false)]
+pub struct Output {
+    /// Hook script, started for every event
+    #[arg(long, value_name = "PATH")]
+    pub script: Option<PathBuf>,
+    /// Start nothing; print each call as a JSON object on a line of its own
+    #[arg(long)]
+    pub invocations: bool,
+}
+
+/// [`Answers`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AnswersArg {
+    /// Answers that leave the interface: the observer stands at the server
+    Out,
+    /// Answers that arrive: the observer stands at the client
+    In,
+    /// All answers: a mirror port
+    Both,
+}
+
+impl From<AnswersArg> for Answers {
+    fn from(argument: AnswersArg) -> Self {
+        match argument {
+            AnswersArg::Out => Self::Out,
+            AnswersArg::In => Self::In,
+            AnswersArg::Both => Self::Both,
+        }
+    }
+}
+
+/// How to attach, on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AttachArg {
+    /// TCX where the kernel has it, clsact elsewhere
+    Tc,
+    /// clsact
+    Clsact,
+    /// XDP for what arrives, TC for what leaves
+    Xdp,
+}
+
+/// Seconds, whole or with a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no number of seconds");
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_people_type() {
+        let cli = Cli::try_parse_from(["dhcp-observer", "--iface", "eth0", "--script", "x.sh"]).unwrap();
+        assert_eq!(cli.live.iface, ["eth0"]);
+        assert!(Cli::try_parse_from(["dhcp-observer", "replay", "x.pcap", "--invocations"]).is_ok());
+        for wrong in [
+            &["dhcp-observer"][..],
+            &["dhcp-observer", "--iface", "eth0"],
+            &["dhcp-observer", "--script", "x.sh"],
+            &["dhcp-observer", "replay", "x.pcap"],
+            &["dhcp-observer", "replay", "x.pcap", "--invocations", "--script", "x.sh"],
+            &["dhcp-observer", "replay", "x.pcap", "--invocations", "--settle", "-1"],
+        ] {
+            assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
+}
