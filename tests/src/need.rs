@@ -1,7 +1,7 @@
 //! What a test needs of the machine: skip on a laptop, fail in CI.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::unistd::geteuid;
 
@@ -14,8 +14,6 @@ pub enum Need {
     Root,
     /// A program, by its name.
     Program(&'static str),
-    /// A directory that is not part of the repository.
-    Directory(&'static str),
 }
 
 impl Need {
@@ -25,8 +23,7 @@ impl Need {
             Self::Root if !geteuid().is_root() => Some("needs root".to_owned()),
             Self::Root => Namespace::new().err().map(|error| format!("needs network namespaces: {error:#}")),
             Self::Program(name) if find_program(name).is_none() => Some(format!("needs the program {name}")),
-            Self::Directory(path) if !Path::new(path).is_dir() => Some(format!("needs the directory {path}")),
-            Self::Program(_) | Self::Directory(_) => None,
+            Self::Program(_) => None,
         }
     }
 }
@@ -42,15 +39,18 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 /// The first missing thing of `needs`; panics instead of returning it where `CI` is set.
-///
-/// The reason goes to the real stderr, around the capture of the test runner, so that a skipped test is never silent.
 pub fn missing(needs: &[Need]) -> Option<String> {
     let reason = needs.iter().find_map(|need| need.missing())?;
     assert!(std::env::var_os("CI").is_none(), "CI must be able to run this test: {reason}");
+    skipped(&reason);
+    Some(reason)
+}
+
+/// Says on the real stderr, around the capture of the test runner, that the present test is skipped.
+pub fn skipped(reason: &str) {
     let thread = std::thread::current();
     // A closed stderr is no reason to fail: the test is skipped either way.
     let _ = writeln!(std::io::stderr(), "SKIPPED {}: {reason}", thread.name().unwrap_or("test"));
-    Some(reason)
 }
 
 /// Leaves the test when the machine lacks something: `require!(Need::Root, Need::Program("kea-dhcp4"));`

@@ -88,3 +88,24 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> 
     std::thread::scope(|scope| scope.spawn(work).join())
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::need::Need;
+    use crate::require;
+
+    #[test]
+    fn a_namespace_goes_when_its_test_panics() {
+        require!(Need::Root);
+        let (tell, told) = std::sync::mpsc::channel();
+        let test = std::thread::spawn(move || {
+            let namespace = Namespace::new().unwrap();
+            tell.send(Arc::downgrade(&namespace.file)).unwrap();
+            namespace.run(|| -> Result<()> { panic!("inside") })
+        });
+        let panic = test.join().unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"inside"), "the panic of the closure comes through");
+        assert!(told.recv().unwrap().upgrade().is_none(), "somebody still holds the namespace");
+    }
+}

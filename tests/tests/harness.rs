@@ -28,9 +28,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn a_namespace_is_empty_and_private() {
     require!(Need::Root);
     let (one, other) = (Namespace::new().unwrap(), Namespace::new().unwrap());
-    one.ip(&["link", "add", "only0", "type", "dummy"])
-        .or_else(|_| one.ip(&["link", "add", "only0", "type", "veth"]))
-        .unwrap();
+    one.ip(&["link", "add", "only0", "type", "veth"]).unwrap();
     assert!(one.ip(&["-o", "link"]).unwrap().contains("only0"));
     assert!(!other.ip(&["-o", "link"]).unwrap().contains("only0"));
     assert!(
@@ -40,20 +38,6 @@ fn a_namespace_is_empty_and_private() {
     );
     let seen = one.run(|| Ok(nix::net::if_::if_nametoindex("only0").is_ok())).unwrap();
     assert!(seen, "a closure runs inside the namespace");
-}
-
-#[test]
-fn a_namespace_goes_when_its_test_panics() {
-    require!(Need::Root);
-    let panicked = std::thread::spawn(|| {
-        let namespace = Namespace::new().unwrap();
-        let inode = std::fs::metadata(namespace.path()).unwrap();
-        let work: anyhow::Result<()> = namespace.run(|| panic!("{}", namespace.path()));
-        drop((work, inode));
-    });
-    let message = *panicked.join().unwrap_err().downcast::<String>().unwrap();
-    assert!(message.starts_with("/proc/"), "the panic of the closure came through: {message}");
-    assert!(std::fs::metadata(&message).is_err(), "{message} is still open");
 }
 
 #[test]
@@ -97,13 +81,11 @@ fn a_capture_that_is_sent_is_the_capture_that_tcpdump_sees() {
     for (answers, speed) in [(AnswersFrom::Observed, 20.0), (AnswersFrom::Peer, 20.0)] {
         let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
         let file = scratch.path().join("seen.pcap");
-        // Which way a frame went is told by who sees it: -Q in on both sides.
         let mut command = cable.server.namespace.command("tcpdump");
         let filter = "udp port 67 or udp port 68";
         command.args(["-i", "s0", "-Z", "root", "-U", "--immediate-mode", "-w"]).arg(&file).arg(filter);
         let mut tcpdump = Process::start("tcpdump", command, scratch.path()).unwrap();
         tcpdump.wait_for_log("listening on", SOON).unwrap();
-        let arriving = PacketSocket::open(&cable.client).unwrap();
         replay_paced(&frames, speed, &cable.client, &cable.server, answers).unwrap();
         let all = |seen: &Vec<Frame>| seen.len() >= frames.len();
         observer_tests::wait::until("whole capture", SOON, || Ok(read_frames(&file).ok().filter(all)))
@@ -116,9 +98,6 @@ fn a_capture_that_is_sent_is_the_capture_that_tcpdump_sees() {
         let length = |frames: &[Frame]| frames[frames.len() - 1].at - frames[0].at;
         let (own, paced) = (length(&frames) / speed, length(&seen));
         assert!(paced >= own - 0.05 && paced < own + 2.0, "{paced} s instead of {own} s");
-        // Frames that the peer sends are seen by this socket as well, so the answers alone tell the side.
-        let from_server = arriving.receive(Duration::ZERO, |frame| is_answer(frame).then_some(())).unwrap();
-        assert!(from_server.is_some());
     }
 }
 
