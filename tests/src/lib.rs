@@ -17,6 +17,10 @@
 //!
 //! A test says first what it needs with [`require!`](crate::require!): what is missing skips it on a laptop, with the
 //! reason on stderr, and fails it where the environment variable `CI` is set.
+//!
+//! `cargo test -p observer-tests` runs everything, as root; the observer is built on the way. `DHCP_OBSERVER_BIN`
+//! names another binary to test, `DHCP_OBSERVER_CAPTURES` a directory of captures to replay. A test that fails keeps
+//! its directory under `/tmp` and prints the logs of its programs.
 
 pub mod wait;
 
