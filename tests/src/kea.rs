@@ -1,0 +1,144 @@
+//! Debian's Kea with its `run_script` library in a namespace.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::golden::Recording;
+use crate::netns::Namespace;
+use crate::process::Process;
+
+/// How long Kea may take to open its sockets, and to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Which of the two servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `kea-dhcp4`.
+    V4,
+    /// `kea-dhcp6`.
+    V6,
+}
+
+impl Family {
+    fn key(self) -> &'static str {
+        match self {
+            Self::V4 => "Dhcp4",
+            Self::V6 => "Dhcp6",
+        }
+    }
+
+    /// The name of the server's program.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::V4 => "kea-dhcp4",
+            Self::V6 => "kea-dhcp6",
+        }
+    }
+
+    fn started(self) -> &'static str {
+        match self {
+            Self::V4 => "DHCP4_STARTED",
+            Self::V6 => "DHCP6_STARTED",
+        }
+    }
+}
+
+/// A configuration for Kea: that of a recording, with what a test changes in it.
+///
+/// The recordings have the reclaim timer at 1 s, leases in memory only, and no control socket.
+#[derive(Clone, Debug)]
+pub struct Config {
+    family: Family,
+    parameters: Value,
+}
+
+impl Config {
+    /// The configuration of a recording.
+    pub fn recorded(recording: &Recording) -> Result<Self> {
+        let file = recording.kea_config();
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let mut json: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+        let family = if json.get("Dhcp4").is_some() { Family::V4 } else { Family::V6 };
+        let parameters = json.get_mut(family.key()).map(Value::take).context("neither Dhcp4 nor Dhcp6")?;
+        Ok(Self { family, parameters })
+    }
+
+    /// The configuration of the recordings for four-step exchanges, valid and preferred lifetimes of 600 and 300 s.
+    pub fn plain(family: Family) -> Result<Self> {
+        Self::recorded(&Recording::named(match family {
+            Family::V4 => "kea-v4-dora",
+            Family::V6 => "kea-v6-sarr",
+        }))
+    }
+
+    /// Sets a global parameter, such as `valid-lifetime`.
+    pub fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.parameters[name] = value.into();
+        self
+    }
+
+    /// Gives the DHCPv6 server this DUID-LLT, so that queries recorded with another server find this one.
+    pub fn server_duid(self, duid: &[u8]) -> Result<Self> {
+        let number = |from: usize, to: usize| -> Result<u64> {
+            let octets = duid.get(from..to).context("not a DUID-LLT")?;
+            Ok(octets.iter().fold(0, |value, &octet| value << 8 | u64::from(octet)))
+        };
+        anyhow::ensure!(number(0, 2)? == 1, "not a DUID-LLT");
+        let hardware: String = duid[8..].iter().map(|octet| format!("{octet:02X}")).collect();
+        let id = json!({ "type": "LLT", "htype": number(2, 4)?, "time": number(4, 8)?, "identifier": hardware, "persist": false });
+        Ok(self.set("server-id", id))
+    }
+
+    /// The configuration as Kea reads it, with `script` as the hook.
+    fn render(mut self, script: &Path) -> Result<String> {
+        self.parameters["hooks-libraries"] =
+            json!([{ "library": library()?, "parameters": { "name": script, "sync": false } }]);
+        self.parameters["loggers"] = json!([{
+            "name": self.family.program(), "severity": "INFO", "output_options": [{ "output": "stdout" }],
+        }]);
+        Ok(serde_json::to_string_pretty(&json!({ self.family.key(): self.parameters }))?)
+    }
+}
+
+/// The `run_script` library, whose directory is named after the architecture.
+fn library() -> Result<PathBuf> {
+    let directories = std::fs::read_dir("/usr/lib").context("/usr/lib")?.flatten();
+    let candidates = directories.map(|entry| entry.path().join("kea/hooks/libdhcp_run_script.so"));
+    candidates.into_iter().find(|file| file.is_file()).context("no libdhcp_run_script.so below /usr/lib")
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Kea {
+    process: Process,
+    config: PathBuf,
+}
+
+impl Kea {
+    /// Starts the server and waits until its sockets are open. Its files are in `directory`.
+    pub fn start(namespace: &Namespace, directory: &Path, config: Config, script: &Path) -> Result<Self> {
+        let (family, file) = (config.family, directory.join("kea.conf"));
+        std::fs::write(&file, config.render(script)?).with_context(|| file.display().to_string())?;
+        let mut command = namespace.command(family.program());
+        command.arg("-c").arg(&file).current_dir(directory);
+        command.env("KEA_PIDFILE_DIR", directory).env("KEA_LOCKFILE_DIR", directory);
+        let mut process = Process::start(family.program(), command, directory)?;
+        process.wait_for_log(family.started(), PATIENCE)?;
+        Ok(Self { process, config: file })
+    }
+
+    /// The configuration file that it runs with.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.process.stop(PATIENCE)?;
+        anyhow::ensure!(status.success(), "Kea ended with {status}");
+        Ok(())
+    }
+}

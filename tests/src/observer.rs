@@ -1,0 +1,190 @@
+//! The program under test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::call::{Call, parse_calls};
+use crate::netns::Namespace;
+use crate::process::Process;
+
+/// How long the observer may take to attach, and to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The observer's binary: `DHCP_OBSERVER_BIN`, else the one that cargo builds for this profile.
+///
+/// Cargo builds no binary of another package for a test, so it is asked to, once per test program: a binary left over
+/// from an earlier build would test something else than what is in the tree.
+pub fn binary() -> Result<PathBuf> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = BINARY.get_or_init(|| locate().map_err(|error| format!("{error:#}")));
+    found.clone().map_err(anyhow::Error::msg)
+}
+
+fn locate() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("DHCP_OBSERVER_BIN") {
+        return Ok(given.into());
+    }
+    // target/<profile>/deps/<test>, or target/<triple>/<profile>/deps/<test>.
+    let own = std::env::current_exe().context("current_exe")?;
+    let profile = own.ancestors().nth(2).context("the test program is not in a cargo target directory")?;
+    let target = profile.parent().context("the test program is not in a cargo target directory")?;
+    let name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "dhcp-observer",
+        "--bin",
+        "dhcp-observer",
+        "--profile",
+        name,
+    ]);
+    build.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = build.output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "cargo build: {}", String::from_utf8_lossy(&output.stderr));
+    let binary = profile.join("dhcp-observer");
+    ensure!(binary.is_file(), "cargo built no {}", binary.display());
+    Ok(binary)
+}
+
+/// An observer that is attached to an interface.
+#[derive(Debug)]
+pub struct Observer {
+    process: Process,
+}
+
+/// What an observer left behind.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to its standard output.
+    pub stdout: String,
+    /// What it wrote to its standard error.
+    pub stderr: String,
+}
+
+impl Observer {
+    /// Attaches one to `interface` with `script` as its hook, and waits until it says that it is ready.
+    pub fn start(
+        namespace: &Namespace,
+        directory: &Path,
+        interface: &str,
+        script: &Path,
+        more: &[&str],
+    ) -> Result<Self> {
+        let binary = binary()?;
+        let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
+        command.args(["--iface", interface, "--script"]).arg(script).args(more).current_dir(directory);
+        let mut process = Process::start("observer", command, directory)?;
+        process.wait_for_log("ready", PATIENCE)?;
+        Ok(Self { process })
+    }
+
+    /// Ends it with SIGTERM, after which it must have let its hooks end and must have exited with status 0.
+    pub fn stop(mut self) -> Result<Ended> {
+        let status = self.process.stop(PATIENCE)?;
+        let ended = Ended { status, stdout: self.process.stdout(), stderr: self.process.stderr() };
+        ensure!(status.success(), "the observer ended with {status}: {}", ended.stderr);
+        Ok(ended)
+    }
+}
+
+/// Runs `dhcp-observer replay` on a file.
+pub fn replay(file: &Path, more: &[&str]) -> Result<Output> {
+    let mut command = Command::new(binary()?);
+    command.arg("replay").arg(file).args(more);
+    command.output().with_context(|| format!("cannot start {command:?}"))
+}
+
+/// The invocations that a replay prints.
+pub fn replay_invocations(file: &Path, more: &[&str]) -> Result<Vec<Call>> {
+    let output = replay(file, &[more, &["--invocations"]].concat())?;
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        bail!("replay of {} ended with {}: {stderr}", file.display(), output.status);
+    }
+    parse_calls(&stdout).with_context(|| format!("stderr was {stderr}"))
+}
+
+/// What the observer did with the frames it saw: `totals: frames=N handled=H skipped=S (reason=n, …)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Frames seen.
+    pub frames: u64,
+    /// Frames that carried a DHCP message.
+    pub handled: u64,
+    /// Frames that did not.
+    pub skipped: u64,
+    /// Why they did not, with a count each.
+    pub reasons: Vec<(String, u64)>,
+}
+
+impl Totals {
+    /// Reads the line from what the observer wrote to its standard error.
+    pub fn parse(stderr: &str) -> Result<Self> {
+        let line =
+            stderr.lines().find_map(|line| line.split_once("totals: ")).context("no line of totals")?.1;
+        let (counts, reasons) = line.split_once('(').unwrap_or((line, ""));
+        let mut totals = Self::default();
+        for word in counts.split_whitespace() {
+            match pair(word)? {
+                ("frames", count) => totals.frames = count,
+                ("handled", count) => totals.handled = count,
+                ("skipped", count) => totals.skipped = count,
+                (other, _) => bail!("unknown total {other:?}"),
+            }
+        }
+        for word in
+            reasons.trim_end().trim_end_matches(')').split(',').map(str::trim).filter(|word| !word.is_empty())
+        {
+            let (reason, count) = pair(word)?;
+            totals.reasons.push((reason.to_owned(), count));
+        }
+        Ok(totals)
+    }
+
+    /// Checks that every frame was either handled or skipped for a reason that has a name.
+    pub fn check(&self) -> Result<()> {
+        let named: u64 = self.reasons.iter().map(|(_, count)| count).sum();
+        ensure!(self.frames == self.handled + self.skipped, "frames are unaccounted for: {self:?}");
+        ensure!(self.skipped == named, "frames were skipped without a reason: {self:?}");
+        Ok(())
+    }
+}
+
+fn pair(word: &str) -> Result<(&str, u64)> {
+    let (name, count) = word.split_once('=').with_context(|| format!("{word:?} is not NAME=COUNT"))?;
+    Ok((name, count.parse().with_context(|| format!("{word:?} has no count"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_read_and_checked() {
+        let totals =
+            Totals::parse("INFO x\ntotals: frames=5 handled=2 skipped=3 (not_dhcp=2, cut short=1)\n")
+                .unwrap();
+        assert_eq!((totals.frames, totals.handled, totals.skipped), (5, 2, 3));
+        assert_eq!(totals.reasons, [("not_dhcp".to_owned(), 2), ("cut short".to_owned(), 1)]);
+        totals.check().unwrap();
+        Totals::parse("totals: frames=2 handled=2 skipped=0").unwrap().check().unwrap();
+        for wrong in
+            ["totals: frames=5 handled=2 skipped=2 (a=2)", "totals: frames=3 handled=0 skipped=3 (a=2)"]
+        {
+            assert!(Totals::parse(wrong).unwrap().check().is_err(), "{wrong}");
+        }
+        assert!(Totals::parse("nothing").is_err());
+    }
+}
