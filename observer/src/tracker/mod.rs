@@ -19,9 +19,6 @@ mod table;
 mod v4;
 mod v6;
 
-#[cfg(test)]
-mod scenarios;
-
 use std::collections::{HashSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
