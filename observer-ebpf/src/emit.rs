@@ -41,13 +41,13 @@ pub fn count(counter: Counter) {
 pub fn take<P: Packet>(packet: &P, start: Start, direction: Direction, kind: Kind) {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
     let wire_length = packet.length();
-    let captured_length = if wire_length > FRAME_LIMIT as u32 { FRAME_LIMIT as u32 } else { wire_length };
+    let captured_length = if wire_length > FRAME_LIMIT as u64 { FRAME_LIMIT as u64 } else { wire_length };
     // The filter has read an IP header, so the packet cannot be empty; the verifier does not know that.
     if captured_length == 0 {
         return;
     }
     // SAFETY: the element is this CPU's own, and the length was just limited to the size of `bytes`.
-    let copied = unsafe { packet.copy(0, (&raw mut (*scratch).bytes).cast(), captured_length) };
+    let copied = unsafe { packet.copy(0, (&raw mut (*scratch).bytes).cast(), captured_length as u32) };
     if !copied {
         count(Counter::Unreadable);
         return;
@@ -57,8 +57,8 @@ pub fn take<P: Packet>(packet: &P, start: Start, direction: Direction, kind: Kin
     let header = Header::new(
         boot_nanos,
         packet.interface_index(),
-        wire_length,
-        captured_length,
+        wire_length as u32,
+        captured_length as u32,
         packet.vlan(),
         direction,
         P::HOOK,
@@ -67,12 +67,18 @@ pub fn take<P: Packet>(packet: &P, start: Start, direction: Direction, kind: Kin
     );
     // SAFETY: as above.
     unsafe { (&raw mut (*scratch).header).write(header) };
-    let record_length = size_of::<Header>() as u64 + u64::from(captured_length);
+    let record_length = size_of::<Header>() as u64 + captured_length;
     // SAFETY: the record is within the element: its header and at most FRAME_LIMIT octets.
-    let result = unsafe { bpf_ringbuf_output((&raw const RING).cast_mut().cast(), scratch.cast(), record_length, 0) };
+    let result =
+        unsafe { bpf_ringbuf_output((&raw const RING).cast_mut().cast(), scratch.cast(), record_length, 0) };
     if result < 0 {
         count(Counter::Lost);
-        warn!(packet, "interface {}: a frame of {} octets was lost, the ring buffer is full", packet.interface_index(), wire_length);
+        warn!(
+            packet,
+            "interface {}: a frame of {} octets was lost, the ring buffer is full",
+            packet.interface_index(),
+            wire_length
+        );
         return;
     }
     count(match kind {

@@ -23,7 +23,13 @@ pub struct Datagram {
 impl Datagram {
     /// Of IPv4. The protocol is UDP for every datagram that is looked up here.
     #[inline(always)]
-    pub fn v4(source: [u8; 4], destination: [u8; 4], identification: u16, interface_index: u32, direction: Direction) -> Self {
+    pub fn v4(
+        source: [u8; 4],
+        destination: [u8; 4],
+        identification: u16,
+        interface_index: u32,
+        direction: Direction,
+    ) -> Self {
         let wide = |[a, b, c, d]: [u8; 4]| [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         Self {
             source: wide(source),

@@ -5,7 +5,10 @@
 //! that leaves the frame alone. No program writes to a frame or calls a helper that could.
 #![no_std]
 #![no_main]
-#![expect(missing_docs, reason = "the program macros wrap each documented function in an exported one that is not")]
+#![expect(
+    missing_docs,
+    reason = "the program macros wrap each documented function in an exported one that is not"
+)]
 
 mod emit;
 mod filter;

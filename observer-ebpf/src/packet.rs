@@ -17,8 +17,9 @@ pub trait Packet: EbpfContext {
     /// keeps the rest in pages.
     fn data_end(&self) -> usize;
 
-    /// The whole length in octets.
-    fn length(&self) -> u32;
+    /// The whole length in octets. It is 64 bits wide as the kernel returns it: cut to 32, it would be a value of which
+    /// the verifier does not know that the upper half is zero.
+    fn length(&self) -> u64;
 
     /// The index of the interface that it crosses.
     fn interface_index(&self) -> u32;
@@ -57,8 +58,8 @@ impl Packet for TcContext {
     }
 
     #[inline(always)]
-    fn length(&self) -> u32 {
-        self.len()
+    fn length(&self) -> u64 {
+        u64::from(self.len())
     }
 
     #[inline(always)]
@@ -99,9 +100,9 @@ impl Packet for XdpContext {
     }
 
     #[inline(always)]
-    fn length(&self) -> u32 {
+    fn length(&self) -> u64 {
         // SAFETY: the kernel hands every XDP program a valid context.
-        unsafe { bpf_xdp_get_buff_len(self.ctx) as u32 }
+        unsafe { bpf_xdp_get_buff_len(self.ctx) }
     }
 
     #[inline(always)]

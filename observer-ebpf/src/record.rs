@@ -70,7 +70,10 @@ impl Header {
     /// The header of a frame of `wire_length` octets that was copied at `boot_nanos` of CLOCK_BOOTTIME. How much of
     /// it was captured is set when it is known, by [`Header::capture`].
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "each is one field, written once, by the one caller in emit.rs")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one field, written once, by the one caller in emit.rs"
+    )]
     pub const fn new(
         boot_nanos: u64,
         interface_index: u32,
@@ -160,7 +163,8 @@ impl<'a> Record<'a> {
     ///
     /// When the record was not written by the programs that this crate was built with.
     pub fn read(record: &'a [u8]) -> Result<Self, RecordError> {
-        let (header, bytes) = record.split_first_chunk::<{ size_of::<Header>() }>().ok_or(RecordError::Short)?;
+        let (header, bytes) =
+            record.split_first_chunk::<{ size_of::<Header>() }>().ok_or(RecordError::Short)?;
         let mut fields = Fields(header);
         let boot_nanos = u64::from_ne_bytes(fields.take()?);
         let contract = u32::from_ne_bytes(fields.take()?);

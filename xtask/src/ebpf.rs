@@ -59,7 +59,8 @@ pub fn build_fresh(root: &Path, destination: &Path) -> Result<()> {
     let built = target_directory.join(TARGET).join("release").join(PACKAGE);
     // DWARF is 90 % of the object and nobody reads it; BTF, which the kernel and bpftool read, stays.
     run(Command::new(strip).arg("--strip-debug").arg("-o").arg(destination).arg(&built))?;
-    let length = fs::metadata(destination).with_context(|| format!("cannot read {}", destination.display()))?.len();
+    let length =
+        fs::metadata(destination).with_context(|| format!("cannot read {}", destination.display()))?.len();
     println!("{}: {length} octets", destination.display());
     Ok(())
 }
@@ -68,9 +69,18 @@ pub fn build_fresh(root: &Path, destination: &Path) -> Result<()> {
 pub fn check(root: &Path) -> Result<()> {
     let record = hash_file(root);
     let object = package(root).join(OBJECT);
-    ensure!(record.is_file(), "{} is missing: run `cargo xtask ebpf` and commit the result", record.display());
-    let recorded = fs::read_to_string(&record).with_context(|| format!("cannot read {}", record.display()))?;
-    ensure!(object.is_file(), "{} is missing: run `cargo xtask ebpf` and commit the result", object.display());
+    ensure!(
+        record.is_file(),
+        "{} is missing: run `cargo xtask ebpf` and commit the result",
+        record.display()
+    );
+    let recorded =
+        fs::read_to_string(&record).with_context(|| format!("cannot read {}", record.display()))?;
+    ensure!(
+        object.is_file(),
+        "{} is missing: run `cargo xtask ebpf` and commit the result",
+        object.display()
+    );
     let hash = source_hash(root)?;
     ensure!(
         recorded.trim() == hash,
@@ -160,7 +170,8 @@ fn run(command: &mut Command) -> Result<()> {
     for variable in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTDOC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
         command.env_remove(variable);
     }
-    let status = command.status().with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    let status =
+        command.status().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     ensure!(status.success(), "{} failed: {status}", command.get_program().display());
     Ok(())
 }
@@ -221,7 +232,8 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// The other dependencies are procedural macros' own (syn and the like). What they make is fixed by the versions of the aya
 /// crates that use them, and they change for reasons of other packages.
 fn aya_versions(lock: &str) -> String {
-    let packages: Vec<LockedPackage<'_>> = lock.split("[[package]]").skip(1).map(LockedPackage::read).collect();
+    let packages: Vec<LockedPackage<'_>> =
+        lock.split("[[package]]").skip(1).map(LockedPackage::read).collect();
     let mut wanted = vec![PACKAGE];
     let mut found = BTreeSet::new();
     while let Some(name) = wanted.pop() {
