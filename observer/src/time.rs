@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn seconds_round_down_on_both_sides_of_the_epoch() {
-        for (nanos, seconds) in [(0, 0), (999_999_999, 0), (1_000_000_000, 1), (-1, -1), (-1_000_000_000, -1)] {
+        for (nanos, seconds) in [(0, 0), (999_999_999, 0), (1_000_000_000, 1), (-1, -1), (-1_000_000_000, -1)]
+        {
             assert_eq!(Timestamp::from_nanos(nanos).unix_seconds(), seconds, "{nanos}");
         }
     }
