@@ -1,10 +1,10 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
 use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
@@ -57,7 +57,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn log_to_stderr(level: LevelFilter) {
-    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
 }
 
 /// One thread runs everything; hooks have threads of their own.
@@ -153,9 +158,12 @@ fn run_replay(options: &Replay) -> Result<()> {
     if let Some(hooks) = delivery.hooks() {
         runtime.block_on(async { while hooks.drain().await.is_some() {} });
     }
-    eprintln!("{}", render::totals(&driver));
     match damage {
-        Some(damage) => Err(damage).with_context(name),
-        None => Ok(()),
+        // One line says it all: what was wrong, and what was handled all the same.
+        Some(damage) => Err(anyhow!("{damage} ({})", render::frame_totals(&driver))).with_context(name),
+        None => {
+            eprintln!("{}", render::totals(&driver));
+            Ok(())
+        }
     }
 }
