@@ -1,0 +1,3 @@
+//! TODO
+use crate::conformance::scenario::Scenario;
+pub(super) const SCENARIOS: &[Scenario] = &[];
