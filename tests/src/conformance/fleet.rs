@@ -32,7 +32,9 @@ pub fn play(scenarios: &[Scenario], side_by_side: usize, mut tell: impl FnMut(&P
         for number in 0..side_by_side.min(scenarios.len()) {
             let (queue, done) = (&queue, done.clone());
             let work = move || {
-                while let Some(scenario) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+                // A function of its own, because `while let` would keep the lock for as long as its body runs.
+                let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                while let Some(scenario) = next() {
                     let start: Instant = wait::now();
                     let outcome = run(&scenario);
                     let took = wait::now() - start;

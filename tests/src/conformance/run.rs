@@ -44,6 +44,6 @@ fn missing(scenario: &Scenario) -> Option<String> {
 
 fn play(scenario: &Scenario) -> Result<Story> {
     let mut stage = Stage::set(scenario, |_| Ok(())).context("cannot set the stage")?;
-    (scenario.traffic)(&mut stage).context("the traffic failed")?;
-    stage.strike()
+    let story = (scenario.traffic)(&mut stage).context("the traffic failed").and_then(|()| stage.strike());
+    story.with_context(|| format!("Kea's log ends with\n{}", stage.end_of_log()))
 }

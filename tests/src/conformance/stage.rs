@@ -148,6 +148,13 @@ impl Stage {
         self.kea.as_ref().map(Kea::config)
     }
 
+    /// The last lines of Kea's log.
+    pub fn end_of_log(&self) -> String {
+        let log = self.kea.as_ref().map(Kea::log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(6)..].join("\n")
+    }
+
     /// Ends everything in the order in which nothing is missed, and tells what the hooks wrote down.
     pub fn strike(&mut self) -> Result<Story> {
         self.fence()?;
