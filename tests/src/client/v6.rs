@@ -103,6 +103,18 @@ impl Client6 {
         Ok(self)
     }
 
+    /// The same behind one relay on the server's link, whose link-address this is.
+    pub fn through_link(self, link: &str) -> Result<Self> {
+        let (address, link) = ("2001:db8:1::2".parse()?, link.parse()?);
+        self.through(vec![Relay6 { address, link, options: Options::new() }])
+    }
+
+    /// The same without relays.
+    pub fn direct(mut self) -> Self {
+        self.relays.clear();
+        self
+    }
+
     /// SOLICIT, then the REQUEST of what was advertised. Returns the REPLY.
     pub fn bind(&mut self) -> Result<Message6> {
         self.solicit()?;

@@ -139,10 +139,29 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-client-id-shapes",
         traffic: |stage| {
-            life(&mut stage.v4(1)?.identified(&[]))?;
-            life(&mut stage.v4(2)?.identified(b"\x01"))?;
+            life(&mut stage.v4(2)?.identified(b"\x01\x02"))?;
             life(&mut stage.v4(3)?.identified(&[0xff; 128]))?;
             life(&mut stage.v4(4)?.identified(b"\x00text \x00 \xff'\"$(x)"))
+        },
+        shows: "...",
+        ..V4
+    },
+    Scenario {
+        name: "v4-client-ids-that-are-none",
+        traffic: |stage| {
+            let mut owner = stage.v4(1)?;
+            owner.bind()?;
+            for client_id in [&b""[..], b"\x01", &[7; 129]] {
+                let mut client = stage.v4(2)?.identified(client_id);
+                let query = client.query(Kind::Discover);
+                client.send(&query, None)?;
+                // Read by nobody, a RELEASE changes nothing.
+                let mut same = stage.v4(1)?.identified(client_id);
+                same.binding = owner.binding;
+                same.release()?;
+                stage.fence()?;
+            }
+            owner.renew().map(drop)
         },
         shows: "...",
         ..V4

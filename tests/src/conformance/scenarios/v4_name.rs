@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::client::message4::option;
+use crate::client::message4::{Kind, option};
 use crate::conformance::scenario::{Scenario, V4};
 use crate::conformance::stage::Stage;
 
@@ -20,6 +20,19 @@ fn life_of(stage: &Stage, number: u8, host_name: Option<&[u8]>, fqdn: Option<&[u
     client.renew()?;
     client.discover()?;
     client.release()
+}
+
+/// Messages with an option 81 that Kea cannot read; it answers none of them.
+fn unread(stage: &Stage, fqdn: &[u8]) -> Result<()> {
+    let mut client = stage.v4(1)?;
+    client.bind()?;
+    for kind in [Kind::Discover, Kind::Release] {
+        let mut query = client.query(kind).with(option::FQDN, fqdn);
+        query.ciaddr = client.address()?;
+        client.send(&query, None)?;
+        stage.fence()?;
+    }
+    client.renew().map(drop)
 }
 
 const LIFE: &str = "2*committed(1,0) 2*renew release committed(0,1)";
@@ -119,11 +132,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v4-fqdn-broken",
-        traffic: |stage| life(stage, Some(b"twelve"), Some(b"\x04\0\0\x20short")),
+        traffic: |stage| unread(stage, b"\x04\0\0\x20short"),
         shows: "...",
         ..V4
     },
-    Scenario { name: "v4-fqdn-too-short", traffic: |stage| life(stage, Some(b"twelve"), Some(b"\x04")), shows: "...", ..V4 },
+    Scenario { name: "v4-fqdn-too-short", traffic: |stage| unread(stage, b"\x04"), shows: "...", ..V4 },
     Scenario {
         name: "v4-name-changes-and-goes",
         traffic: |stage| {

@@ -75,8 +75,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v4-relay-code-53",
-        traffic: |stage| life(stage, Some(b"\x35\x01\x05\x01\x01a")),
-        shows: LIFE,
+        traffic: |stage| {
+            // Kea's answers to this are unreadable, so they are not waited for.
+            let mut client = stage.v4(1)?.through("198.51.100.1", Some(b"\x35\x01\x05\x01\x01a"));
+            let query = client.query(Kind::Discover);
+            client.send(&query, None)?;
+            let mut query = client.query(Kind::Request);
+            query = query.with(option::REQUESTED_ADDRESS, [198, 51, 100, 100]);
+            client.send(&query, None)
+        },
+        shows: "...",
         ..V4
     },
     Scenario {
