@@ -1,11 +1,12 @@
 //! `conformance [FILTER]` plays the scenarios whose names contain FILTER; `conformance --list` names them;
-//! `conformance --record NAME SCENARIO` makes a scenario a recording. See `cargo xtask conformance`.
+//! `conformance --calls SCENARIO` shows what both programs called, `conformance --record NAME SCENARIO` makes a scenario
+//! a recording. See `cargo xtask conformance`.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use observer_tests::conformance::report::{self, Totals};
-use observer_tests::conformance::{fleet, reasons, record, scenarios};
+use observer_tests::conformance::{fleet, reasons, record, run, scenarios};
 
 /// How many scenarios run at a time.
 const SIDE_BY_SIDE: usize = 6;
@@ -13,7 +14,7 @@ const SIDE_BY_SIDE: usize = 6;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&arguments) {
+    match obey(&arguments) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("conformance: {error:#}");
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[&str]) -> Result<ExitCode> {
+fn obey(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
         [] => play(""),
         ["--list"] => {
@@ -33,6 +34,13 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
             print!("{}", reasons::markdown());
             Ok(ExitCode::SUCCESS)
         }
+        ["--calls", scenario] => {
+            let all = scenarios::all();
+            let found = all.iter().find(|candidate| candidate.name == *scenario);
+            let story = run::play(found.with_context(|| format!("no scenario {scenario}; see --list"))?)?;
+            print!("Kea\n{}observer\n{}", report::calls(&story.real), report::calls(&story.observed));
+            Ok(ExitCode::SUCCESS)
+        }
         ["--record", name, scenario] => {
             let all = scenarios::all();
             let found = all.iter().find(|candidate| candidate.name == *scenario);
@@ -40,7 +48,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         [filter] if !filter.starts_with('-') => play(filter),
-        _ => bail!("usage: conformance [FILTER | --list | --reasons | --record NAME SCENARIO]"),
+        _ => bail!("usage: conformance [FILTER | --list | --reasons | --calls SCENARIO | --record NAME SCENARIO]"),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::call::Call;
 use crate::conformance::fleet::Played;
 use crate::conformance::judge::{INVOCATION, Score};
 use crate::conformance::run::Outcome;
+use crate::conformance::shows::word;
 
 /// The line of a scenario, and below it what is different.
 pub fn scenario(played: &Played) -> String {
@@ -36,6 +38,23 @@ pub fn scenario(played: &Played) -> String {
             ),
         };
         let _ = writeln!(text, "\n        {}", difference.reason.unwrap_or("NO KNOWN REASON"));
+    }
+    text
+}
+
+/// Calls one below the other, each with its query, and its leases in few words.
+pub fn calls(calls: &[Call]) -> String {
+    let mut text = String::new();
+    for call in calls {
+        let about = [
+            call.any(&["QUERY4_TYPE", "QUERY6_TYPE"]),
+            call.any(&["QUERY4_TXID", "QUERY6_TXID"]),
+            call.any(&["LEASE4_ADDRESS", "LEASE6_ADDRESS", "LEASES4_AT0_ADDRESS", "LEASES6_AT0_ADDRESS"]),
+            call.any(&["LEASE4_STATE", "LEASE6_STATE", "LEASES4_AT0_STATE", "LEASES6_AT0_STATE"]),
+            call.any(&["LEASE4_HOSTNAME", "LEASE6_HOSTNAME", "LEASES4_AT0_HOSTNAME", "LEASES6_AT0_HOSTNAME"]),
+        ];
+        let about: Vec<&str> = about.into_iter().flatten().collect();
+        let _ = writeln!(text, "  {:.3} {:<18} {}", call.at, word(call), about.join(" "));
     }
     text
 }

@@ -42,7 +42,8 @@ fn missing(scenario: &Scenario) -> Option<String> {
     needs.into_iter().find_map(Need::missing)
 }
 
-fn play(scenario: &Scenario) -> Result<Story> {
+/// Plays a scenario and tells what both programs called.
+pub fn play(scenario: &Scenario) -> Result<Story> {
     let mut stage = Stage::set(scenario, |_| Ok(())).context("cannot set the stage")?;
     let story = (scenario.traffic)(&mut stage).context("the traffic failed").and_then(|()| stage.strike());
     story.with_context(|| format!("Kea's log ends with\n{}", stage.end_of_log()))

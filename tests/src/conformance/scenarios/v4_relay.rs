@@ -117,6 +117,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V4
     },
     Scenario {
+        name: "v4-relay-option-thrice",
+        traffic: |stage| {
+            let mut client = stage.v4(1)?.through("198.51.100.1", Some(b"\x01\x02ab\x02\x01x\x01\x01B"));
+            client = client.option(option::RELAY_AGENT, *b"\x02\x02cd\x01\x02ef\x01\x01g");
+            client = client.option(option::RELAY_AGENT, *b"\x01\x00\x09\x05h");
+            client.bind()?;
+            client.rebind().map(drop)
+        },
+        shows: "...",
+        ..V4
+    },
+    Scenario {
         name: "v4-relay-option-in-two-pieces",
         traffic: |stage| {
             let long = [&[2, 200][..], &[b'r'; 200], &[1, 100], &[b'c'; 100]].concat();

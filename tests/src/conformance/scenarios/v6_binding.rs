@@ -1,6 +1,5 @@
 //! DHCPv6: getting leases, keeping them, getting others.
 
-use anyhow::Result;
 use serde_json::json;
 
 use crate::client::message6::{Ia, IaKind, Item6, option};
