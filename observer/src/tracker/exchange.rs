@@ -113,7 +113,7 @@ mod tests {
             exchanges.ask(Timestamp::from_seconds(key), key, key, 1);
         }
         assert!(exchanges.questions.len() <= 10 && exchanges.ages.len() <= 10);
-        assert_eq!(exchanges.find(Timestamp::from_seconds(999), 999), Some(&999));
+        assert_eq!(exchanges.find(Timestamp::from_seconds(999), 999_i64), Some(&999));
         assert!(exchanges.evicted() > 900);
     }
 

@@ -49,7 +49,9 @@ impl Record for Lease4 {
 
     fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>> {
         match index {
-            OwnerIndex::Identifier => self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets())),
+            OwnerIndex::Identifier => {
+                self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets()))
+            }
             OwnerIndex::Hardware => {
                 (!self.hwaddr.is_empty()).then(|| Owner::Hardware(self.hwaddr.htype(), self.hwaddr.octets()))
             }
@@ -208,9 +210,9 @@ impl<L: Record> Records<L> {
             LeaseState::Default | LeaseState::Declined => {
                 lease.expiry().filter(|_| self.timers.reclaim_timer_wait_time != 0)
             }
-            LeaseState::ExpiredReclaimed => {
-                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(self.timers.hold_reclaimed_time)))
-            }
+            LeaseState::ExpiredReclaimed => lease
+                .expiry()
+                .map(|expiry| expiry + Duration::from_secs(u64::from(self.timers.hold_reclaimed_time))),
         }
     }
 

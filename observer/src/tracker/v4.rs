@@ -8,9 +8,7 @@ use crate::identity::{ClientId, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
 
 use super::table::Owner;
-use super::{
-    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker,
-};
+use super::{Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker};
 
 /// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
 type Key = (u32, HardwareAddress, MessageType);
@@ -114,9 +112,9 @@ impl Tracker {
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
                 } else if find(MessageType::INFORM).is_some() {
                     // The client keeps an address that it has from elsewhere; there is no lease.
-                } else if let Some(query) = find(MessageType::DISCOVER).filter(|_| {
-                    given && answer.message.options.contains(code::RAPID_COMMIT)
-                }) {
+                } else if let Some(query) = find(MessageType::DISCOVER)
+                    .filter(|_| given && answer.message.options.contains(code::RAPID_COMMIT))
+                {
                     // RFC 4039: two messages instead of four.
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
                 } else if given && answer.message.lease_time().is_some() {
@@ -140,7 +138,11 @@ impl Tracker {
         let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
         let (state, hostname) = (stored.state, view.renewed_hostname());
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
-        self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
+        self.emit(
+            at,
+            Event::Renew,
+            Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) },
+        );
     }
 
     /// An ACK: the client has a lease.
@@ -151,7 +153,8 @@ impl Tracker {
             return self.extended4(at, exchange, &view, stored, granted);
         }
         // The client has moved: its other record on this network is gone.
-        let deleted = view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
+        let deleted =
+            view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
         let end = self.leases4.get(view.address).and_then(|stored| self.leases4.taken_over(at, stored));
         self.emit_end(at, end);
         self.leases4.store(&mut self.deadlines, granted.clone());
@@ -159,7 +162,14 @@ impl Tracker {
     }
 
     /// An ACK for an address of which the client has a record.
-    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, granted: Lease4) {
+    fn extended4(
+        &mut self,
+        at: Timestamp,
+        exchange: Exchange4,
+        view: &View4,
+        stored: Lease4,
+        granted: Lease4,
+    ) {
         let end = self.leases4.overtaken(at, &stored);
         self.emit_end(at, end);
         let event = view.renewal();
@@ -222,7 +232,8 @@ impl Tracker {
     fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<&Lease4> {
         let client_id = query.message.client_id();
         self.leases4.get(address).filter(|lease| {
-            lease.state != LeaseState::Declined && lease.belongs_to(&query.message.chaddr, client_id.as_deref())
+            lease.state != LeaseState::Declined
+                && lease.belongs_to(&query.message.chaddr, client_id.as_deref())
         })
     }
 
@@ -327,7 +338,9 @@ impl View4 {
     /// hardware address.
     fn other_record(&self, tracker: &Tracker) -> Option<Ipv4Addr> {
         let elsewhere = |lease: &Lease4| {
-            lease.address != self.address && self.is_owner(lease) && self.is_same_network(tracker, lease.address)
+            lease.address != self.address
+                && self.is_owner(lease)
+                && self.is_same_network(tracker, lease.address)
         };
         let by_client_id = self.client_id().and_then(|client_id| {
             tracker.leases4.owned(Owner::ClientId(client_id.octets()), elsewhere).first().copied()
@@ -347,7 +360,9 @@ impl View4 {
     /// the answer does.
     fn is_same_network(&self, tracker: &Tracker, other: Ipv4Addr) -> bool {
         tracker.config.dhcp4.same_network(self.address, other).unwrap_or_else(|| {
-            self.mask.is_some_and(|mask| self.address.to_bits() & mask.to_bits() == other.to_bits() & mask.to_bits())
+            self.mask.is_some_and(|mask| {
+                self.address.to_bits() & mask.to_bits() == other.to_bits() & mask.to_bits()
+            })
         })
     }
 
@@ -362,7 +377,8 @@ impl View4 {
     fn renewed_hostname(&self) -> Box<[u8]> {
         let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
         let from_address = self.address.to_string().replace('.', "-");
-        let made_up = first_label.ends_with(from_address.as_bytes()) && self.own_name.as_ref() != Some(&self.hostname);
+        let made_up =
+            first_label.ends_with(from_address.as_bytes()) && self.own_name.as_ref() != Some(&self.hostname);
         if made_up { Box::default() } else { self.hostname.clone() }
     }
 }

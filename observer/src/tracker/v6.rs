@@ -65,7 +65,9 @@ impl Tracker {
         let question = query.as_deref().map(|query| query.message.message_type);
         let exchange = Exchange6 { query, answer: Some(answer.clone()) };
         match question {
-            Some(MessageType::REQUEST | MessageType::RENEW | MessageType::REBIND) => self.granted6(at, exchange),
+            Some(MessageType::REQUEST | MessageType::RENEW | MessageType::REBIND) => {
+                self.granted6(at, exchange)
+            }
             Some(MessageType::SOLICIT) if answer.message.has_rapid_commit() => self.granted6(at, exchange),
             Some(MessageType::RELEASE) => self.released6(at, exchange),
             Some(MessageType::DECLINE) => self.declined6(at, exchange),
@@ -174,7 +176,8 @@ impl Tracker {
         let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
                 && !is_in(&given, lease.address)
-                && (is_in(&withdrawn, lease.address) || given.iter().any(|given| self.is_same_network6(lease, given)))
+                && (is_in(&withdrawn, lease.address)
+                    || given.iter().any(|given| self.is_same_network6(lease, given)))
         });
         gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }
@@ -206,7 +209,8 @@ impl Tracker {
         for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
             let Some(key) = self.owned6(&exchange, ia, lease.address).map(Record::key) else { continue };
             let Some(lease) = self.leases6.remove(key) else { continue };
-            let released = Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+            let released =
+                Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
             self.emit(at, Event::Release, released);
             deleted.push(lease);
         }
