@@ -138,7 +138,7 @@ impl<L: Record> End<L> {
     pub(super) fn events(self) -> impl Iterator<Item = (Event, Occurrence, bool)> {
         let recovered = (self.lease.state() == LeaseState::Declined).then(|| self.lease.clone());
         let expire = (Event::Expire, L::expire(self.lease, self.remove), self.estimated);
-        let recover = recovered.map(|lease| (Event::Recover, L::recover(lease), false));
+        let recover = recovered.map(|lease| (Event::Recover, L::recover(lease), self.estimated));
         [Some(expire), recover].into_iter().flatten()
     }
 }

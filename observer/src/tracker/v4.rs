@@ -136,7 +136,7 @@ impl Tracker {
         // An offer out of the lease cache shows what is left; the hook sees the whole.
         let reused = self.reuses4(at, stored, &offered);
         let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
-        let (state, hostname) = (stored.state, view.renewed_hostname());
+        let (state, hostname) = (stored.state, view.renewed_hostname(&exchange));
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         self.emit(
             at,
@@ -175,7 +175,11 @@ impl Tracker {
         let event = view.renewal();
         let reused = self.reuses4(at, &stored, &granted);
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
-        let lease = Box::new(Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() });
+        let lease = Box::new(Lease4 {
+            hostname: view.renewed_hostname(&exchange),
+            valid_lifetime,
+            ..granted.clone()
+        });
         self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
         if reused {
             // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
@@ -272,8 +276,6 @@ struct View4 {
     client_id: Option<ClientId>,
     match_client_id: bool,
     hostname: Box<[u8]>,
-    /// What the client called itself.
-    own_name: Option<Box<[u8]>>,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
@@ -295,7 +297,6 @@ impl View4 {
             client_id: asker.client_id().map(|octets| ClientId::new(&octets)),
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
             hostname: answer.hostname().unwrap_or_default(),
-            own_name: query.and_then(|query| query.message.hostname()),
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.
@@ -374,12 +375,16 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self) -> Box<[u8]> {
+    fn renewed_hostname(&self, exchange: &Exchange4) -> Box<[u8]> {
         let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
-        let from_address = self.address.to_string().replace('.', "-");
-        let made_up =
-            first_label.ends_with(from_address.as_bytes()) && self.own_name.as_ref() != Some(&self.hostname);
-        if made_up { Box::default() } else { self.hostname.clone() }
+        if first_label.is_empty() {
+            return self.hostname.clone();
+        }
+        let [a, b, c, d] = self.address.octets();
+        let is_made_up = first_label.ends_with(format!("{a}-{b}-{c}-{d}").as_bytes())
+            && exchange.query.as_deref().and_then(|query| query.message.hostname()).as_ref()
+                != Some(&self.hostname);
+        if is_made_up { Box::default() } else { self.hostname.clone() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! DHCPv6: what Kea's server does with each message, as far as the wire tells.
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -253,11 +254,14 @@ impl Tracker {
         named: impl Fn(&IdentityAssociation<'_>) -> Vec<IaLease>,
     ) -> Vec<(IaReference, IaLease)> {
         let (Some(query), Some(answer)) = (&exchange.query, &exchange.answer) else { return vec![] };
-        let is_unknown = |ia: &IdentityAssociation<'_>| {
-            answer.message.identity_associations().any(|answered| {
-                answered.kind == ia.kind && answered.iaid == ia.iaid && answered.status() == NO_BINDING
-            })
-        };
+        // Looked up rather than searched for: a client can name thousands of associations, and the server answers each.
+        let unknown: HashSet<(IaKind, u32)> = answer
+            .message
+            .identity_associations()
+            .filter(|ia| ia.status() == NO_BINDING)
+            .map(|ia| (ia.kind, ia.iaid))
+            .collect();
+        let is_unknown = |ia: &IdentityAssociation<'_>| unknown.contains(&(ia.kind, ia.iaid));
         let associations = query.message.identity_associations().filter(|ia| !is_unknown(ia));
         associations
             .flat_map(|ia| {

@@ -169,3 +169,21 @@ fn a_frame_cut_or_bent_anywhere_is_survived() {
     story.at(1_000_000_000).calls();
     assert_eq!(story.deadline().is_some(), story.counters().deadlines > 0);
 }
+
+#[test]
+fn thousands_of_associations_in_one_message_are_looked_at_once_each() {
+    let (mut story, client) = (Story::new(), wire6::client(1));
+    let count = 2_500;
+    let named = || (0..count).map(|iaid| wire6::na(iaid, vec![])).collect::<Vec<_>>();
+    let refused = || (0..count).map(|iaid| wire6::na(iaid, vec![wire6::status(3)])).collect::<Vec<_>>();
+    let one = || vec![wire6::na(count, vec![wire6::address("2001:db8::1", 1, 9_999)])];
+    story.at(0).replied(&client.request(one()), one()).expect(["commit: leases6_committed(1,0)"]);
+    for _ in 0..20 {
+        let release = client.release([named(), vec![]].concat());
+        story.whole(&release, Direction::In).whole(&release.reply(refused()), Direction::Out);
+        story.expect(["commit: leases6_committed(0,0)"]);
+    }
+    let release = client.release([named(), one()].concat());
+    story.whole(&release, Direction::In).whole(&release.reply(refused()), Direction::Out);
+    story.expect(["release: lease6_release", "release: leases6_committed(0,1)"]);
+}

@@ -223,3 +223,20 @@ fn a_declined_address_can_be_taken_once_its_probation_is_over() {
         .has(0, &[("LEASE4_STATE", "declined"), ("OBSERVER_ESTIMATED", "-")])
         .has(1, &[("LEASE4_STATE", "declined")]);
 }
+
+#[test]
+fn a_declined_address_that_is_taken_during_its_probation_was_freed_unseen() {
+    let (mut story, old, new) = (Story::new(), client(1), client(2));
+    story.at(0).given(&old, A);
+    story.at(1).asks(&old.decline(A)).calls();
+    let calls = story.at(100).dora(&new, A).expect([
+        "expire: lease4_expire",
+        "recover: lease4_recover",
+        "commit: leases4_committed(1,0)",
+    ]);
+    calls.has(0, &[("OBSERVER_ESTIMATED", "1")]).has(1, &[("OBSERVER_ESTIMATED", "1")]);
+    calls.has(2, &[("OBSERVER_ESTIMATED", "-")]);
+    // Its probation is over and done with.
+    story.at(3_700).expect(["expire: lease4_expire"]).has(0, &[("LEASE4_STATE", "default")]);
+    story.at(200_000).expect_nothing();
+}
