@@ -101,8 +101,10 @@ impl Driver {
             return;
         }
         self.now = now;
-        if self.tracker.poll_timeout().is_some_and(|due| due <= now) {
-            self.tracker.handle_timeout(now);
+        // One deadline at a time: after a long sleep millions of leases may have ended, and their events are not to be in
+        // memory at once.
+        while let Some(due) = self.tracker.poll_timeout().filter(|due| *due <= now) {
+            self.tracker.handle_timeout(due);
             self.drain(&mut sink);
         }
     }
@@ -142,7 +144,8 @@ impl Driver {
 
 /// Reads the payload by the protocol of its port.
 fn decode(datagram: Datagram<'_>) -> Observed {
-    let is_v6 = [datagram.source.port(), datagram.destination.port()].iter().any(|port| DHCPV6_PORTS.contains(port));
+    let is_v6 =
+        [datagram.source.port(), datagram.destination.port()].iter().any(|port| DHCPV6_PORTS.contains(port));
     macro_rules! observed {
         ($kind:ident, $message:expr) => {
             $kind {

@@ -1,5 +1,6 @@
 //! DHCPv6: what Kea's server does with each message, as far as the wire tells.
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ impl Tracker {
                 if !self.answers.query_counts(observed.direction) {
                     self.counters.foreign_queries += 1;
                 } else if let Some(key) = key(&observed) {
-                    self.exchanges6.ask(at, key, observed);
+                    let bytes = observed.message.footprint();
+                    self.exchanges6.ask(at, key, observed, bytes);
                 } else {
                     // Only an Information-request may be anonymous (RFC 8415 section 18.2.6), and it makes no lease.
                     self.counters.other_messages += 1;
@@ -64,7 +66,9 @@ impl Tracker {
         let question = query.as_deref().map(|query| query.message.message_type);
         let exchange = Exchange6 { query, answer: Some(answer.clone()) };
         match question {
-            Some(MessageType::REQUEST | MessageType::RENEW | MessageType::REBIND) => self.granted6(at, exchange),
+            Some(MessageType::REQUEST | MessageType::RENEW | MessageType::REBIND) => {
+                self.granted6(at, exchange)
+            }
             Some(MessageType::SOLICIT) if answer.message.has_rapid_commit() => self.granted6(at, exchange),
             Some(MessageType::RELEASE) => self.released6(at, exchange),
             Some(MessageType::DECLINE) => self.declined6(at, exchange),
@@ -118,8 +122,9 @@ impl Tracker {
             return (Some(granted), None);
         };
         if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
-            if stored.state != LeaseState::Declined {
-                // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it.
+            if stored.state == LeaseState::ExpiredReclaimed || stored.is_overdue(at) {
+                // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it. A record that was
+                // neither must have been deleted unseen, and there was none to reuse.
                 granted.hwaddr = stored.hwaddr;
             }
             let end = self.leases6.taken_over(at, &stored);
@@ -163,12 +168,17 @@ impl Tracker {
     /// named with a lifetime of zero.
     fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
-        let is_given = |address| given(ia).any(|lease| lease.address == address);
-        let is_withdrawn = |address| ia.leases().any(|lease| lease.address == address);
+        let (withdrawn, given): (Vec<IaLease>, Vec<IaLease>) =
+            ia.leases().partition(|lease| lease.valid_lifetime == Lifetime::Seconds(0));
+        if withdrawn.is_empty() && given.is_empty() {
+            return vec![];
+        }
+        let is_in = |leases: &[IaLease], address| leases.iter().any(|lease| lease.address == address);
         let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
-                && !is_given(lease.address)
-                && (is_withdrawn(lease.address) || given(ia).any(|given| self.is_same_network6(lease, &given)))
+                && !is_in(&given, lease.address)
+                && (is_in(&withdrawn, lease.address)
+                    || given.iter().any(|given| self.is_same_network6(lease, given)))
         });
         gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }
@@ -200,7 +210,8 @@ impl Tracker {
         for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
             let Some(key) = self.owned6(&exchange, ia, lease.address).map(Record::key) else { continue };
             let Some(lease) = self.leases6.remove(key) else { continue };
-            let released = Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+            let released =
+                Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
             self.emit(at, Event::Release, released);
             deleted.push(lease);
         }
@@ -243,11 +254,14 @@ impl Tracker {
         named: impl Fn(&IdentityAssociation<'_>) -> Vec<IaLease>,
     ) -> Vec<(IaReference, IaLease)> {
         let (Some(query), Some(answer)) = (&exchange.query, &exchange.answer) else { return vec![] };
-        let is_unknown = |ia: &IdentityAssociation<'_>| {
-            answer.message.identity_associations().any(|answered| {
-                answered.kind == ia.kind && answered.iaid == ia.iaid && answered.status() == NO_BINDING
-            })
-        };
+        // Looked up rather than searched for: a client can name thousands of associations, and the server answers each.
+        let unknown: HashSet<(IaKind, u32)> = answer
+            .message
+            .identity_associations()
+            .filter(|ia| ia.status() == NO_BINDING)
+            .map(|ia| (ia.kind, ia.iaid))
+            .collect();
+        let is_unknown = |ia: &IdentityAssociation<'_>| unknown.contains(&(ia.kind, ia.iaid));
         let associations = query.message.identity_associations().filter(|ia| !is_unknown(ia));
         associations
             .flat_map(|ia| {
