@@ -85,6 +85,8 @@ pub struct Subnet6 {
     pub shared_network: Option<Arc<str>>,
     /// `store-extended-info`: whether the relays' options are part of the lease.
     pub store_extended_info: bool,
+    /// `ddns-replace-client-name`: whether the server makes up a name also for a client that brings one.
+    pub replaces_client_name: bool,
     /// `valid-lifetime`: the lifetime that a client gets which asks for none.
     pub valid_lifetime: Lifetime,
     /// `cache-threshold` and `cache-max-age`.
@@ -104,6 +106,7 @@ impl Subnet6 {
             prefix_len,
             shared_network: None,
             store_extended_info: false,
+            replaces_client_name: false,
             valid_lifetime: VALID_LIFETIME,
             cache: CacheRule::default(),
             pd_pools: Vec::new(),

@@ -102,6 +102,12 @@ impl Message {
     /// The longest domain name, in octets (RFC 1035 section 2.3.4).
     const MAX_NAME: usize = 255;
 
+    /// The payload of an option that the relay nearest to the client added.
+    pub fn nearest_relay_option(&self, code: u16) -> Option<&[u8]> {
+        let mut options = self.relay_options(self.relays.last()?);
+        options.find(|(found, _)| *found == code).map(|(_, payload)| payload)
+    }
+
     /// The client's DUID (option 1), when it is one that a server takes: not empty and no longer than
     /// [`Message::MAX_DUID`].
     pub fn client_duid(&self) -> Option<&[u8]> {
@@ -130,6 +136,11 @@ impl Message {
 
     /// The domain name of option 39 (RFC 4704), lower case, ending in a dot; empty when the option holds no name.
     pub fn hostname(&self) -> Option<Box<[u8]>> {
+        self.hostname_as_sent().map(|name| name.to_ascii_lowercase().into())
+    }
+
+    /// The same name in its own case.
+    pub fn hostname_as_sent(&self) -> Option<Box<[u8]>> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
         if name.len() > Self::MAX_NAME {
             return None;

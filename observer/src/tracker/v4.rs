@@ -7,6 +7,7 @@ use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
 
+use super::made_up::is_made_up;
 use super::table::Owner;
 use super::{Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker};
 
@@ -53,6 +54,10 @@ impl Tracker {
     /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
     fn query4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
         let Some(message_type) = observed.message.message_type else { return };
+        if !observed.message.is_readable() {
+            self.counters.other_messages += 1;
+            return;
+        }
         let names_server = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
         if names_server && !self.is_for_our_server(&observed) {
             self.counters.foreign_queries += 1;
@@ -136,7 +141,7 @@ impl Tracker {
         // An offer out of the lease cache shows what is left; the hook sees the whole.
         let reused = self.reuses4(at, stored, &offered);
         let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
-        let (state, hostname) = (stored.state, view.renewed_hostname(&exchange));
+        let (state, hostname) = (stored.state, view.renewed_hostname());
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         self.emit(
             at,
@@ -176,7 +181,7 @@ impl Tracker {
         let reused = self.reuses4(at, &stored, &granted);
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
         let lease = Box::new(Lease4 {
-            hostname: view.renewed_hostname(&exchange),
+            hostname: view.renewed_hostname(),
             valid_lifetime,
             ..granted.clone()
         });
@@ -234,6 +239,9 @@ impl Tracker {
 
     /// The record of this address, if it belongs to who sent the message. A declined one belongs to nobody.
     fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<&Lease4> {
+        if !query.message.has_lawful_client_id() {
+            return None;
+        }
         let client_id = query.message.client_id();
         self.leases4.get(address).filter(|lease| {
             lease.state != LeaseState::Declined
@@ -276,6 +284,8 @@ struct View4 {
     client_id: Option<ClientId>,
     match_client_id: bool,
     hostname: Box<[u8]>,
+    /// Whether the server made up the name.
+    is_made_up: bool,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
@@ -291,12 +301,22 @@ impl View4 {
         let asker = query.map_or(answer, |query| &query.message);
         let config = &tracker.config.dhcp4;
         let subnet = config.subnet_of(answer.yiaddr);
+        let mut hostname = answer.hostname_as_sent().unwrap_or_default();
+        let [a, b, c, d] = answer.yiaddr.octets();
+        let client_says = || query.and_then(|query| query.message.hostname());
+        let replaces = subnet.is_some_and(|subnet| subnet.replaces_client_name);
+        let is_made_up =
+            !hostname.is_empty() && is_made_up(&hostname, &format!("{a}-{b}-{c}-{d}"), client_says, replaces);
+        if !is_made_up {
+            hostname.make_ascii_lowercase();
+        }
         Some(Self {
             address: answer.yiaddr,
             hwaddr: asker.chaddr,
             client_id: asker.client_id().map(|octets| ClientId::new(&octets)),
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
-            hostname: answer.hostname().unwrap_or_default(),
+            hostname,
+            is_made_up,
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.
@@ -375,16 +395,8 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self, exchange: &Exchange4) -> Box<[u8]> {
-        let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
-        if first_label.is_empty() {
-            return self.hostname.clone();
-        }
-        let [a, b, c, d] = self.address.octets();
-        let is_made_up = first_label.ends_with(format!("{a}-{b}-{c}-{d}").as_bytes())
-            && exchange.query.as_deref().and_then(|query| query.message.hostname()).as_ref()
-                != Some(&self.hostname);
-        if is_made_up { Box::default() } else { self.hostname.clone() }
+    fn renewed_hostname(&self) -> Box<[u8]> {
+        if self.is_made_up { Box::default() } else { self.hostname.clone() }
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, MessageType};
+use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, Message, MessageType};
 use crate::identity::{Duid, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
 
 use super::hardware::hardware_address;
+use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::v4::shows_remainder;
@@ -143,6 +144,10 @@ impl Tracker {
         let reused = self.reuses6(at, &stored, &granted);
         if extends {
             let mut lease = Box::new(granted.clone());
+            if view.made_up_from.is_some() {
+                // The name is made after this hook point.
+                lease.hostname = Box::default();
+            }
             if reused {
                 lease.valid_lifetime = stored.valid_lifetime;
                 lease.preferred_lifetime = stored.preferred_lifetime;
@@ -313,7 +318,23 @@ struct View6 {
     duid: Duid,
     hwaddr: Option<HardwareAddress>,
     hostname: Box<[u8]>,
+    /// The address from which the server made up the name. Only the lease of that address has it.
+    made_up_from: Option<Ipv6Addr>,
     cltt: Timestamp,
+}
+
+/// The first address of a Reply, if the server made up the name in it from that.
+fn made_up_from(tracker: &Tracker, exchange: &Exchange6, answer: &Message, name: &[u8]) -> Option<Ipv6Addr> {
+    if name.is_empty() {
+        return None;
+    }
+    let first = answer.identity_associations().filter(|ia| ia.kind == IaKind::NonTemporary);
+    let address = first.flat_map(|ia| given(&ia).collect::<Vec<_>>()).next()?.address;
+    let written = address.to_string().replace(':', "-");
+    let client_says = || exchange.query.as_deref().and_then(|query| query.message.hostname());
+    let subnet = tracker.config.dhcp6.subnet_of_address(address);
+    let replaces = subnet.is_some_and(|subnet| subnet.replaces_client_name);
+    is_made_up(name, &written, client_says, replaces).then_some(address)
 }
 
 impl View6 {
@@ -321,10 +342,16 @@ impl View6 {
     fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange6) -> Option<Self> {
         let answer = exchange.answer.as_deref()?;
         let asker = exchange.query.as_deref().unwrap_or(answer);
+        let mut hostname = answer.message.hostname_as_sent().unwrap_or_default();
+        let made_up_from = made_up_from(tracker, exchange, &answer.message, &hostname);
+        if made_up_from.is_none() {
+            hostname.make_ascii_lowercase();
+        }
         Some(Self {
             duid: Duid::new(asker.message.client_duid()?),
             hwaddr: hardware_address(asker, &tracker.config.dhcp6.mac_sources),
-            hostname: answer.message.hostname().unwrap_or_default(),
+            hostname,
+            made_up_from,
             cltt: at.whole_second(),
         })
     }
@@ -342,7 +369,10 @@ impl View6 {
             duid: self.duid.clone(),
             iaid: ia.iaid,
             hwaddr: self.hwaddr,
-            hostname: self.hostname.clone(),
+            hostname: match self.made_up_from {
+                Some(address) if address != granted.address => Box::default(),
+                _ => self.hostname.clone(),
+            },
             cltt: self.cltt,
             preferred_lifetime: granted.preferred_lifetime,
             valid_lifetime: granted.valid_lifetime,
