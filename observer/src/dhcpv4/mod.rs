@@ -154,11 +154,11 @@ impl Message {
         hostname::hostname(&self.options)
     }
 
-    /// Whether Kea reads the message at all: it drops one whose hardware address is longer than it can be, or whose
-    /// option 81 holds no name.
+    /// Whether Kea reads the message at all: it drops one that has no whole header, whose hardware address is longer than
+    /// it can be, or whose option 81 holds no name.
     pub fn is_readable(&self) -> bool {
-        let overlong = |malformed: &Malformed| malformed.fault == Fault::LongHardwareAddress;
-        !self.malformed.iter().any(overlong) && hostname::is_readable(&self.options)
+        let fatal = |malformed: &Malformed| matches!(malformed.fault, Fault::ShortHeader | Fault::LongHardwareAddress);
+        !self.malformed.iter().any(fatal) && hostname::is_readable(&self.options)
     }
 
     /// Whether Kea takes option 61, if it is there, for an identifier: 2 to 128 octets.

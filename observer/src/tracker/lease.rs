@@ -47,6 +47,8 @@ pub struct Lease4 {
     pub state: LeaseState,
     /// The subnet's identifier, from the configuration.
     pub subnet_id: Option<u32>,
+    /// Option 82 as it was last seen, where the server keeps it with the lease (`store-extended-info`).
+    pub relay_information: Option<Box<[u8]>>,
 }
 
 impl Lease4 {

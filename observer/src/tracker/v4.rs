@@ -11,6 +11,9 @@ use super::made_up::is_made_up;
 use super::table::Owner;
 use super::{Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker};
 
+/// The kind of a BOOTP question, which has no message type.
+const BOOTP: MessageType = MessageType(0);
+
 /// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
 type Key = (u32, HardwareAddress, MessageType);
 
@@ -26,7 +29,8 @@ impl Tracker {
         match (message.op, message.message_type) {
             (
                 Op::Request,
-                Some(
+                None
+                | Some(
                     MessageType::DISCOVER
                     | MessageType::REQUEST
                     | MessageType::DECLINE
@@ -40,7 +44,7 @@ impl Tracker {
                     self.counters.foreign_queries += 1;
                 }
             }
-            (Op::Reply, Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
+            (Op::Reply, None | Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
                 if self.answers.answer_counts(observed.direction) {
                     self.answer4(at, observed);
                 } else {
@@ -53,7 +57,7 @@ impl Tracker {
 
     /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
     fn query4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
-        let Some(message_type) = observed.message.message_type else { return };
+        let message_type = observed.message.message_type.unwrap_or(BOOTP);
         if !observed.message.is_readable() {
             self.counters.other_messages += 1;
             return;
@@ -85,7 +89,7 @@ impl Tracker {
     /// a client that has neither hardware address nor identifier, a DISCOVER that names this server.
     fn fails_sanity_check(&self, observed: &Observed4) -> bool {
         let message = &observed.message;
-        if message.message_type == Some(MessageType::INFORM) || !self.is_for_our_server(observed) {
+        if matches!(message.message_type, None | Some(MessageType::INFORM)) || !self.is_for_our_server(observed) {
             return false;
         }
         let nobody = message.chaddr.is_empty() && message.client_id().is_none();
@@ -129,7 +133,14 @@ impl Tracker {
                     self.counters.unmatched_answers += 1;
                 }
             }
-            _ => {}
+            None => match find(BOOTP) {
+                // BOOTP knows no lease time: the address is the client's for good.
+                Some(query) if !answer.message.yiaddr.is_unspecified() => {
+                    self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
+                }
+                _ => self.counters.unmatched_answers += 1,
+            },
+            Some(_) => {}
         }
     }
 
@@ -190,7 +201,9 @@ impl Tracker {
             // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
             return self.commit_nothing(at, event, exchange);
         }
-        self.leases4.store(&mut self.deadlines, granted.clone());
+        // A renewal past the relay leaves what the relay said before.
+        let relay_information = granted.relay_information.clone().or(stored.relay_information);
+        self.leases4.store(&mut self.deadlines, Lease4 { relay_information, ..granted.clone() });
         self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
     }
 
@@ -224,6 +237,7 @@ impl Tracker {
             valid_lifetime: Lifetime::from_wire(self.config.dhcp4.decline_probation_period),
             state: LeaseState::Declined,
             subnet_id: lease.subnet_id,
+            relay_information: None,
         };
         self.leases4.store(&mut self.deadlines, declined.clone());
         let occurrence = Occurrence::Decline4 { exchange: exchange.clone(), lease: Box::new(lease) };
@@ -257,7 +271,8 @@ impl Tracker {
             && stored.hostname == granted.hostname
             && stored.client_id == granted.client_id
             && stored.hwaddr == granted.hwaddr
-            && stored.subnet_id == granted.subnet_id;
+            && stored.subnet_id == granted.subnet_id
+            && (granted.relay_information.is_none() || granted.relay_information == stored.relay_information);
         unchanged
             && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
             && self.config.dhcp4.reuses_lease(stored.address, stored.valid_lifetime, age)
@@ -286,6 +301,7 @@ struct View4 {
     hostname: Box<[u8]>,
     /// Whether the server made up the name.
     is_made_up: bool,
+    relay_information: Option<Box<[u8]>>,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
@@ -317,6 +333,10 @@ impl View4 {
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
             hostname,
             is_made_up,
+            relay_information: subnet.filter(|subnet| subnet.store_extended_info).and_then(|_| {
+                let octets = asker.options.get(code::RELAY_AGENT_INFORMATION)?;
+                Some(octets.into_owned().into())
+            }),
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.
@@ -347,6 +367,7 @@ impl View4 {
             valid_lifetime: self.valid_lifetime,
             state: LeaseState::Default,
             subnet_id: self.subnet.map(|subnet| subnet.id),
+            relay_information: self.relay_information.clone(),
         }
     }
 

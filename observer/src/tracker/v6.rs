@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use crate::config::{IdentifierKind, Subnet6};
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, Message, MessageType};
 use crate::identity::{Duid, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
@@ -169,8 +170,9 @@ impl Tracker {
         (Some(granted), Some(event))
     }
 
-    /// Takes out of the table what the identity association held and the Reply does not give again: on this network, or
-    /// named with a lifetime of zero.
+    /// Takes out of the table what the identity association held and the Reply does not give again: on the network where
+    /// it gives something, or, where that does not tell, named with a lifetime of zero. What the client holds on another
+    /// network the server does not touch.
     fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
         let (withdrawn, given): (Vec<IaLease>, Vec<IaLease>) =
@@ -182,31 +184,25 @@ impl Tracker {
         let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
                 && !is_in(&given, lease.address)
-                && (is_in(&withdrawn, lease.address)
-                    || given.iter().any(|given| self.is_same_network6(lease, given)))
+                && given
+                    .iter()
+                    .find_map(|given| self.is_same_network6(lease, given))
+                    .unwrap_or_else(|| is_in(&withdrawn, lease.address))
         });
         gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }
 
     /// Whether a lease and an address that takes its place are on one network. Without configuration an address tells by
     /// its first 64 bits; a prefix does not tell.
-    fn is_same_network6(&self, lease: &Lease6, given: &IaLease) -> bool {
+    fn is_same_network6(&self, lease: &Lease6, given: &IaLease) -> Option<bool> {
         let config = &self.config.dhcp6;
         if lease.kind == IaKind::PrefixDelegation {
-            let subnets = (
-                config.subnet_of_prefix(lease.address, lease.prefix_len),
-                config.subnet_of_prefix(given.address, given.prefix_len),
-            );
-            return match subnets {
-                (Some(a), Some(b)) => {
-                    a.id == b.id || (a.shared_network.is_some() && a.shared_network == b.shared_network)
-                }
-                _ => false,
-            };
+            let a = config.subnet_of_prefix(lease.address, lease.prefix_len)?;
+            let b = config.subnet_of_prefix(given.address, given.prefix_len)?;
+            return Some(a.id == b.id || (a.shared_network.is_some() && a.shared_network == b.shared_network));
         }
-        config
-            .same_network(lease.address, given.address)
-            .unwrap_or_else(|| lease.address.to_bits() >> 64 == given.address.to_bits() >> 64)
+        let told = config.same_network(lease.address, given.address);
+        Some(told.unwrap_or_else(|| lease.address.to_bits() >> 64 == given.address.to_bits() >> 64))
     }
 
     /// A Reply to Release: the first address of each identity association, where the server knew it.
@@ -252,7 +248,8 @@ impl Tracker {
         self.emit(at, event, Occurrence::Committed6 { exchange, leases, deleted: vec![] });
     }
 
-    /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown.
+    /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown:
+    /// the status of an association that names one thing is about that; of several, any one may be the unknown one.
     fn accepted(
         &self,
         exchange: &Exchange6,
@@ -266,12 +263,15 @@ impl Tracker {
             .filter(|ia| ia.status() == NO_BINDING)
             .map(|ia| (ia.kind, ia.iaid))
             .collect();
-        let is_unknown = |ia: &IdentityAssociation<'_>| unknown.contains(&(ia.kind, ia.iaid));
-        let associations = query.message.identity_associations().filter(|ia| !is_unknown(ia));
+        let associations = query.message.identity_associations();
         associations
             .flat_map(|ia| {
                 let reference = IaReference { kind: ia.kind, iaid: ia.iaid };
-                named(&ia).into_iter().map(move |lease| (reference, lease))
+                let mut leases = named(&ia);
+                if leases.len() == 1 && unknown.contains(&(ia.kind, ia.iaid)) {
+                    leases.clear();
+                }
+                leases.into_iter().map(move |lease| (reference, lease))
             })
             .collect()
     }
@@ -320,6 +320,8 @@ struct View6 {
     hostname: Box<[u8]>,
     /// The address from which the server made up the name. Only the lease of that address has it.
     made_up_from: Option<Ipv6Addr>,
+    /// The client has asked without option 39, so the Reply names nobody; the server's reservations may.
+    is_nameless: bool,
     cltt: Timestamp,
 }
 
@@ -352,8 +354,21 @@ impl View6 {
             hwaddr: hardware_address(asker, &tracker.config.dhcp6.mac_sources),
             hostname,
             made_up_from,
+            is_nameless: exchange.query.as_deref().is_some_and(|query| query.message.hostname().is_none()),
             cltt: at.whole_second(),
         })
+    }
+
+    /// The name that is reserved for the client where its lease is, as it is written there.
+    fn reserved_hostname(&self, subnet: Option<&Subnet6>) -> Box<[u8]> {
+        let reserved = subnet.and_then(|subnet| {
+            let by_hardware = self.hwaddr.as_ref().and_then(|hwaddr| {
+                subnet.reservations.get(IdentifierKind::HwAddress, hwaddr.octets())
+            });
+            by_hardware.or_else(|| subnet.reservations.get(IdentifierKind::Duid, self.duid.octets()))
+        });
+        let name = reserved.and_then(|reserved| reserved.hostname.as_deref()).unwrap_or_default();
+        name.as_bytes().into()
     }
 
     fn lease(&self, tracker: &Tracker, ia: &IdentityAssociation<'_>, granted: IaLease) -> Lease6 {
@@ -371,6 +386,7 @@ impl View6 {
             hwaddr: self.hwaddr,
             hostname: match self.made_up_from {
                 Some(address) if address != granted.address => Box::default(),
+                None if self.is_nameless => self.reserved_hostname(subnet),
                 _ => self.hostname.clone(),
             },
             cltt: self.cltt,

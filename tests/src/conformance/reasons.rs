@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::conformance::judge::Difference;
+use crate::conformance::judge::{Difference, INVOCATION};
 
 /// A known difference.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,23 @@ pub const REASONS: &[Reason] = &[
         when: "a second ends between question and answer",
         why: "Kea reads its clock before it answers; the frame of the answer is stamped after that: one second more",
         applies: |_, difference| is_one_second_later(difference),
+    },
+    Reason {
+        variables: "the call of `lease4_renew`, `lease6_renew` or `lease6_rebind`",
+        when: "the server has lost the record of a lease: a restart without persistence, a command, another server's end",
+        why: "nothing on the wire says that a server forgets; the observer still knows the lease, and reports its renewal",
+        applies: |scenario, difference| {
+            let renewal = matches!(difference.hook.as_str(), "lease4_renew" | "lease6_renew" | "lease6_rebind");
+            scenario.contains("-lost-record") && difference.variable == INVOCATION && difference.kea.is_none() && renewal
+        },
+    },
+    Reason {
+        variables: "the call of `leases4_committed` with `0`/`0`",
+        when: "a DISCOVER names the server before the server has answered anybody since the observer started",
+        why: "the server does not answer it, and who the server is was not heard yet",
+        applies: |scenario, difference| {
+            scenario == "v4-discover-that-names-a-silent-server" && difference.variable == INVOCATION
+        },
     },
 ];
 

@@ -340,9 +340,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             let mut client = stage.v6(1, both())?;
             client.bind()?;
             stage.restart_kea()?;
+            // The restarted server has another DUID.
+            client.rebind()?;
             client.renew().map(drop)
         },
-        shows: "2*committed(2,0)",
+        shows: "3*committed(2,0) 2*renew",
         ..V6
     },
     Scenario {

@@ -168,6 +168,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V6
     },
     Scenario {
+        name: "v6-decline-of-another-address-first",
+        traffic: |stage| {
+            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::addresses(2)])?;
+            client.bind()?;
+            and_also(&mut client, "2001:db8:1::1fff");
+            client.associations[0].items.reverse();
+            client.decline().map(drop)
+        },
+        shows: "...",
+        ..V6
+    },
+    Scenario {
         name: "v6-decline-without-binding",
         traffic: |stage| {
             let mut client = stage.v6(1, vec![Ia::addresses(1)])?;
