@@ -167,6 +167,11 @@ impl Dhcp6 {
         &self.subnets
     }
 
+    /// Whether any subnet keeps what relays say with the lease.
+    pub fn stores_extended_info(&self) -> bool {
+        self.subnets.iter().any(|subnet| subnet.store_extended_info)
+    }
+
     /// The subnet with this id.
     pub fn subnet(&self, id: u32) -> Option<&Subnet6> {
         let index = self.subnets.binary_search_by_key(&id, |subnet| subnet.id).ok()?;

@@ -102,6 +102,22 @@ impl Message {
     /// The longest domain name, in octets (RFC 1035 section 2.3.4).
     const MAX_NAME: usize = 255;
 
+    /// What the relays added, to be compared: hop counts, addresses and options but the message inside. `None` without relays.
+    pub fn relay_information(&self) -> Option<Box<[u8]>> {
+        let mut information = Vec::new();
+        for relay in &self.relays {
+            information.push(relay.hop_count);
+            information.extend_from_slice(&relay.link_address.octets());
+            information.extend_from_slice(&relay.peer_address.octets());
+            for (code, payload) in self.relay_options(relay).filter(|(code, _)| *code != code::RELAY_MESSAGE) {
+                information.extend_from_slice(&code.to_be_bytes());
+                information.extend_from_slice(&payload.len().to_be_bytes());
+                information.extend_from_slice(payload);
+            }
+        }
+        (!information.is_empty()).then(|| information.into())
+    }
+
     /// The payload of an option that the relay nearest to the client added.
     pub fn nearest_relay_option(&self, code: u16) -> Option<&[u8]> {
         let mut options = self.relay_options(self.relays.last()?);

@@ -89,6 +89,8 @@ pub struct Lease6 {
     pub state: LeaseState,
     /// The subnet's identifier, from the configuration.
     pub subnet_id: Option<u32>,
+    /// What the relays said when it was last seen, where the server keeps it with the lease (`store-extended-info`).
+    pub relay_information: Option<Box<[u8]>>,
 }
 
 impl Lease6 {

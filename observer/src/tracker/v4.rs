@@ -173,7 +173,7 @@ impl Tracker {
             view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
         let end = self.leases4.get(view.address).and_then(|stored| self.leases4.taken_over(at, stored));
         self.emit_end(at, end);
-        self.leases4.store(&mut self.deadlines, granted.clone());
+        self.store4(granted.clone());
         self.emit(at, Event::Commit, Occurrence::Committed4 { exchange, leases: vec![granted], deleted });
     }
 
@@ -203,8 +203,14 @@ impl Tracker {
         }
         // A renewal past the relay leaves what the relay said before.
         let relay_information = granted.relay_information.clone().or(stored.relay_information);
-        self.leases4.store(&mut self.deadlines, Lease4 { relay_information, ..granted.clone() });
+        self.store4(Lease4 { relay_information, ..granted.clone() });
         self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
+    }
+
+    /// Remembers a lease. In the record a made-up name is in lower case like any other.
+    fn store4(&mut self, mut lease: Lease4) {
+        lease.hostname.make_ascii_lowercase();
+        self.leases4.store(&mut self.deadlines, lease);
     }
 
     /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
@@ -268,7 +274,7 @@ impl Tracker {
     fn reuses4(&self, at: Timestamp, stored: &Lease4, granted: &Lease4) -> bool {
         let age = u32::try_from(at.whole_second().since(stored.cltt).as_secs()).unwrap_or(u32::MAX);
         let unchanged = stored.state == LeaseState::Default
-            && stored.hostname == granted.hostname
+            && stored.hostname.eq_ignore_ascii_case(&granted.hostname)
             && stored.client_id == granted.client_id
             && stored.hwaddr == granted.hwaddr
             && stored.subnet_id == granted.subnet_id

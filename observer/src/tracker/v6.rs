@@ -143,6 +143,10 @@ impl Tracker {
             granted.hwaddr = stored.hwaddr;
         }
         let reused = self.reuses6(at, &stored, &granted);
+        if granted.relay_information.is_none() {
+            // A renewal past the relays leaves what they said before.
+            granted.relay_information.clone_from(&stored.relay_information);
+        }
         if extends {
             let mut lease = Box::new(granted.clone());
             if view.made_up_from.is_some() {
@@ -289,7 +293,8 @@ impl Tracker {
         let unchanged = stored.state == LeaseState::Default
             && stored.hostname == granted.hostname
             && stored.hwaddr == granted.hwaddr
-            && stored.subnet_id == granted.subnet_id;
+            && stored.subnet_id == granted.subnet_id
+            && (granted.relay_information.is_none() || granted.relay_information == stored.relay_information);
         let config = &self.config.dhcp6;
         let preferred = match (stored.preferred_lifetime, granted.preferred_lifetime) {
             // What is left of the preferred lifetime stops at zero.
@@ -322,6 +327,7 @@ struct View6 {
     made_up_from: Option<Ipv6Addr>,
     /// The client has asked without option 39, so the Reply names nobody; the server's reservations may.
     is_nameless: bool,
+    relay_information: Option<Box<[u8]>>,
     cltt: Timestamp,
 }
 
@@ -355,6 +361,11 @@ impl View6 {
             hostname,
             made_up_from,
             is_nameless: exchange.query.as_deref().is_some_and(|query| query.message.hostname().is_none()),
+            relay_information: if tracker.config.dhcp6.stores_extended_info() {
+                asker.message.relay_information()
+            } else {
+                None
+            },
             cltt: at.whole_second(),
         })
     }
@@ -394,6 +405,10 @@ impl View6 {
             valid_lifetime: granted.valid_lifetime,
             state: LeaseState::Default,
             subnet_id: subnet.map(|subnet| subnet.id),
+            relay_information: self
+                .relay_information
+                .clone()
+                .filter(|_| subnet.is_some_and(|subnet| subnet.store_extended_info)),
         }
     }
 }
