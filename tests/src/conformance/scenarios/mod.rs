@@ -1,5 +1,6 @@
 //! The scenarios: every row of the truth table that Kea 2.2 can show, and every shape of its variables.
 
+mod real;
 mod v4_binding;
 mod v4_end;
 mod v4_identity;
@@ -16,6 +17,7 @@ use crate::conformance::scenario::Scenario;
 /// All of them.
 pub fn all() -> Vec<Scenario> {
     [
+        real::SCENARIOS,
         v4_binding::SCENARIOS,
         v4_end::SCENARIOS,
         v4_refusal::SCENARIOS,
