@@ -52,5 +52,6 @@ pub fn replay(
         }
     };
     driver.handle_time(driver.now() + options.settle, &mut sink);
+    driver.finish(&mut sink);
     Ok((driver, damage))
 }
