@@ -23,8 +23,8 @@ pub(super) trait Record: Clone {
     fn state(&self) -> LeaseState;
     /// When the lease, or the probation, is over.
     fn expiry(&self) -> Option<Timestamp>;
-    /// The same in another state.
-    fn with_state(self, state: LeaseState) -> Self;
+    /// What is left of it once it is reclaimed. Its name goes, because the server takes the name's DNS entries away then.
+    fn reclaimed(self) -> Self;
     /// The place of a record in the queue of deadlines.
     fn turn(slot: u32) -> Turn;
     /// The hook point of its end.
@@ -33,9 +33,10 @@ pub(super) trait Record: Clone {
     fn recover(lease: Box<Self>) -> Occurrence;
 
     /// Whether its time was over without its having been reclaimed. That happens only when the reclamation timer is off:
-    /// otherwise the deadline came first.
+    /// otherwise the deadline came first. Unlike that timer, Kea's look at a record in passing lets its last second pass.
     fn is_overdue(&self, at: Timestamp) -> bool {
-        self.state() != LeaseState::ExpiredReclaimed && self.expiry().is_some_and(|expiry| expiry <= at)
+        let is_over = |expiry| expiry < at.whole_second();
+        self.state() != LeaseState::ExpiredReclaimed && self.expiry().is_some_and(is_over)
     }
 }
 
@@ -63,8 +64,8 @@ impl Record for Lease4 {
         self.valid_lifetime.end(self.cltt)
     }
 
-    fn with_state(self, state: LeaseState) -> Self {
-        Self { state, ..self }
+    fn reclaimed(self) -> Self {
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Box::default(), ..self }
     }
 
     fn turn(slot: u32) -> Turn {
@@ -103,8 +104,8 @@ impl Record for Lease6 {
         self.valid_lifetime.end(self.cltt)
     }
 
-    fn with_state(self, state: LeaseState) -> Self {
-        Self { state, ..self }
+    fn reclaimed(self) -> Self {
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Box::default(), ..self }
     }
 
     fn turn(slot: u32) -> Turn {
@@ -230,7 +231,7 @@ impl<L: Record> Records<L> {
             // Kea deletes declined records at once, though it does not say so.
             self.table.remove(slot);
         } else {
-            self.table.put((*lease).clone().with_state(LeaseState::ExpiredReclaimed));
+            self.table.put((*lease).clone().reclaimed());
             self.schedule(deadlines, slot);
         }
         Some(End { lease, remove, estimated: false })

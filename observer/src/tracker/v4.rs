@@ -133,7 +133,12 @@ impl Tracker {
     fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
         let Some(view) = View4::new(self, at, &exchange) else { return };
         let Some(stored) = view.own_record(self) else { return };
-        let lease = Lease4 { state: stored.state, hostname: view.renewed_hostname(), ..view.lease() };
+        let offered = view.lease();
+        // An offer out of the lease cache shows what is left; the hook sees the whole.
+        let reused = self.reuses4(at, stored, &offered);
+        let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
+        let (state, hostname) = (stored.state, view.renewed_hostname());
+        let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
     }
 

@@ -118,8 +118,9 @@ impl Tracker {
             return (Some(granted), None);
         };
         if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
-            if stored.state != LeaseState::Declined {
-                // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it.
+            if stored.state == LeaseState::ExpiredReclaimed || stored.is_overdue(at) {
+                // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it. A record that was
+                // neither must have been deleted unseen, and there was none to reuse.
                 granted.hwaddr = stored.hwaddr;
             }
             let end = self.leases6.taken_over(at, &stored);
