@@ -346,7 +346,7 @@ fn a_frame_cut_short_is_passed_by_at_every_length() {
                 unreadable += u64::from(length < *readable);
             }
             assert!(
-                unreadable > 4,
+                unreadable >= 4,
                 "{program}: the kernel ran too few of the cut frames for this test to mean much"
             );
             assert_eq!(programs.count(Counter::Unreadable), unreadable, "{program}: readable at {readable}");
