@@ -5,5 +5,7 @@
 //! than the committed one (see `cargo xtask ebpf --fresh`).
 
 mod frames;
+mod namespace;
 mod privilege;
 mod single_frames;
+mod traffic;
