@@ -77,7 +77,8 @@ fn run_live(options: Live) -> Result<()> {
         _ => LevelFilter::TRACE,
     });
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-    let config = Arc::new(kea::load(&options.kea_config)?);
+    let version = options.kea.kea_version.into();
+    let config = Arc::new(kea::load(&options.kea.kea_config, version)?);
     let limits = hook::Limits {
         max_running: usize::from(options.max_hooks),
         max_queued: options.max_queue as usize,
@@ -104,8 +105,8 @@ fn run_live(options: Live) -> Result<()> {
     event_loop()?.block_on(async {
         let stop = stop_signals()?;
         daemon::run(daemon_options, stop, |clock| match &options.output.script {
-            Some(script) => Delivery::to_script(script, limits, clock),
-            None => Ok(Delivery::to_stdout()),
+            Some(script) => Delivery::to_script(script, version, limits, clock),
+            None => Ok(Delivery::to_stdout(version)),
         })
         .await
     })
@@ -124,7 +125,8 @@ fn stop_signals() -> Result<mpsc::Receiver<()>> {
 
 fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
-    let config = Arc::new(kea::load(&options.kea_config)?);
+    let version = options.kea.kea_version.into();
+    let config = Arc::new(kea::load(&options.kea.kea_config, version)?);
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
@@ -136,9 +138,9 @@ fn run_replay(options: &Replay) -> Result<()> {
             log_to_stderr(LevelFilter::WARN);
             hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
             // A file can wait, so nothing needs to be dropped.
-            Delivery::to_script(script, hook::Limits::default(), Clock::new())?
+            Delivery::to_script(script, version, hook::Limits::default(), Clock::new())?
         }
-        None => Delivery::to_stdout(),
+        None => Delivery::to_stdout(version),
     };
     let mut events = 0;
     let mut written = Ok(());

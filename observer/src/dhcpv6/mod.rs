@@ -122,6 +122,12 @@ impl Message {
         })
     }
 
+    /// The address that an ADDR-REG-INFORM registers: its IA Address option outside any identity association (RFC 9686
+    /// section 4.2).
+    pub fn registered_address(&self) -> Option<IaLease> {
+        IaLease::read_address(self.option(code::IAADDR)?)
+    }
+
     /// The domain name of option 39 (RFC 4704), lower case, ending in a dot; empty when the option holds no name.
     pub fn hostname(&self) -> Option<Box<[u8]>> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
