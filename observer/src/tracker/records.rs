@@ -174,6 +174,11 @@ impl<L: Record> Records<L> {
         self.over_limit
     }
 
+    /// The places of the records in the queue of deadlines.
+    pub(super) fn queued(&self) -> impl Iterator<Item = (Timestamp, Turn)> {
+        self.table.scheduled().map(|(due, slot)| (due, L::turn(slot)))
+    }
+
     /// The record with this key.
     pub(super) fn get(&self, key: L::Key) -> Option<&L> {
         self.table.find(key).and_then(|slot| self.table.get(slot)).map(|entry| &entry.lease)

@@ -66,7 +66,8 @@ impl Tracker {
         } else if message_type == MessageType::DECLINE {
             self.declined4(at, observed);
         } else {
-            self.exchanges4.ask(at, key(&observed, message_type), observed);
+            let (key, bytes) = (key(&observed, message_type), observed.message.options.footprint());
+            self.exchanges4.ask(at, key, observed, bytes);
         }
     }
 

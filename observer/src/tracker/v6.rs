@@ -33,7 +33,8 @@ impl Tracker {
                 if !self.answers.query_counts(observed.direction) {
                     self.counters.foreign_queries += 1;
                 } else if let Some(key) = key(&observed) {
-                    self.exchanges6.ask(at, key, observed);
+                    let bytes = observed.message.footprint();
+                    self.exchanges6.ask(at, key, observed, bytes);
                 } else {
                     // Only an Information-request may be anonymous (RFC 8415 section 18.2.6), and it makes no lease.
                     self.counters.other_messages += 1;
@@ -166,12 +167,16 @@ impl Tracker {
     /// named with a lifetime of zero.
     fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
-        let is_given = |address| given(ia).any(|lease| lease.address == address);
-        let is_withdrawn = |address| ia.leases().any(|lease| lease.address == address);
+        let (withdrawn, given): (Vec<IaLease>, Vec<IaLease>) =
+            ia.leases().partition(|lease| lease.valid_lifetime == Lifetime::Seconds(0));
+        if withdrawn.is_empty() && given.is_empty() {
+            return vec![];
+        }
+        let is_in = |leases: &[IaLease], address| leases.iter().any(|lease| lease.address == address);
         let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
-                && !is_given(lease.address)
-                && (is_withdrawn(lease.address) || given(ia).any(|given| self.is_same_network6(lease, &given)))
+                && !is_in(&given, lease.address)
+                && (is_in(&withdrawn, lease.address) || given.iter().any(|given| self.is_same_network6(lease, given)))
         });
         gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }

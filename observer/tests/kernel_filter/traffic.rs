@@ -1,6 +1,7 @@
 //! The whole capture on real interfaces: a veth pair in a namespace of the test's own.
 
 use std::io::Write as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::programs::{SchedClassifier, TcAttachType};
@@ -8,6 +9,7 @@ use dhcp_observer::capture::live::{Attach, Capture, CaptureError, Change, Option
 use dhcp_observer::frame::{Direction, LinkType, MetadataTag};
 use dhcp_observer::time::Timestamp;
 use dhcp_observer_ebpf::FRAME_LIMIT;
+use log::LevelFilter;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -391,10 +393,16 @@ fn an_interface_that_comes_back_is_observed_again() {
         observer.expect(&[seen("left", Direction::Out, &frame)]);
 
         // Under another name it is not the one that was asked for.
-        ip("link set left name other");
+        let rename = |from: &str, to: &str| {
+            // Older kernels rename only what is down.
+            ip(&format!("link set {from} down"));
+            ip(&format!("link set {from} name {to}"));
+            ip(&format!("link set {to} up"));
+        };
+        rename("left", "other");
         assert_eq!(observer.next_changes(), gone, "{attach:?}");
         send("other", &frame);
-        ip("link set other name left");
+        rename("other", "left");
         assert_eq!(observer.next_changes(), attached, "{attach:?}");
         send("left", &frame);
         observer.expect(&[seen("left", Direction::Out, &frame)]);
@@ -463,6 +471,53 @@ fn promiscuous_mode_lasts_as_long_as_the_capture() {
     assert!(promiscuity());
     drop(observer);
     assert!(!promiscuity());
+}
+
+/// Keeps the lines that the programs log. There is one logger per process, so it is told apart by what it keeps.
+struct Lines(Mutex<Vec<String>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.target().starts_with("dhcp_observer_ebpf") {
+            self.0.lock().expect("no test panics here").push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn the_programs_log_as_much_as_they_are_asked_to() {
+    if !privilege::granted() {
+        return;
+    }
+    log::set_logger(&LINES).expect("this is the only test with a logger");
+    log::set_max_level(LevelFilter::Trace);
+    for (ebpf_log, lines) in [(LevelFilter::Off, 0), (LevelFilter::Info, 0), (LevelFilter::Debug, 1)] {
+        let _namespace = Namespace::with_pair();
+        let mut observer = Observer::with(&Options { ebpf_log, ..on(&["left"]) });
+        let frame = frames::dhcpv4();
+        send("left", &frame);
+        observer.expect(&[seen("left", Direction::Out, &frame)]);
+        // Lines are shown while frames are waited for.
+        let Observer { capture, runtime, .. } = &mut observer;
+        assert_eq!(capture.drain(1, |_| {}), 0);
+        let wait = async {
+            while let Ok(Readiness::Links) = capture.ready().await {
+                drop(capture.changes())
+            }
+        };
+        let waited = runtime.block_on(async { timeout(Duration::from_millis(200), wait).await });
+        assert!(waited.is_err(), "no further frame was sent");
+        let expected = format!("interface {}: took a frame of {} octets", index("left"), frame.len());
+        assert_eq!(std::mem::take(&mut *LINES.0.lock().expect("no test panics here")), vec![expected; lines]);
+    }
 }
 
 #[test]

@@ -25,9 +25,16 @@ pub trait Packet {
 
     /// The whole Ethernet frame.
     fn frame(&self) -> Vec<u8> {
+        let datagram = self.datagram();
+        let (source_mac, destination_mac) = self.macs();
+        let ethertype = if self.addresses().0.is_ipv4() { [0x08, 0x00] } else { [0x86, 0xdd] };
+        [&destination_mac[..], &source_mac, &ethertype, &datagram].concat()
+    }
+
+    /// The IP datagram, with everything in front of it left out.
+    fn datagram(&self) -> Vec<u8> {
         let payload = self.payload();
         let (source, destination) = self.addresses();
-        let (source_mac, destination_mac) = self.macs();
         let length = |octets: usize| u16::try_from(octets).unwrap().to_be_bytes();
         let mut udp = [source.port().to_be_bytes(), destination.port().to_be_bytes()].concat();
         udp.extend(length(8 + payload.len()));
@@ -35,17 +42,17 @@ pub trait Packet {
         udp.extend([0, 0]);
         udp.extend(payload);
 
-        let mut frame = [destination_mac, source_mac].concat();
+        let mut frame = Vec::new();
         match (source, destination) {
             (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
-                frame.extend([0x08, 0x00, 0x45, 0]);
+                frame.extend([0x45, 0]);
                 frame.extend(length(20 + udp.len()));
                 frame.extend([0, 0, 0, 0, 64, 17, 0, 0]);
                 frame.extend(source.ip().octets());
                 frame.extend(destination.ip().octets());
             }
             (SocketAddr::V6(source), SocketAddr::V6(destination)) => {
-                frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+                frame.extend([0x60, 0, 0, 0]);
                 frame.extend(length(udp.len()));
                 frame.extend([17, 64]);
                 frame.extend(source.ip().octets());
@@ -120,11 +127,21 @@ impl Story {
 
     /// Bytes pass.
     pub fn pass_bytes(&mut self, interface: &Arc<Interface>, bytes: &[u8], direction: Direction) -> &mut Self {
+        self.pass_as(LinkType::Ethernet, interface, bytes, direction)
+    }
+
+    fn pass_as(
+        &mut self,
+        link_type: LinkType,
+        interface: &Arc<Interface>,
+        bytes: &[u8],
+        direction: Direction,
+    ) -> &mut Self {
         let frame = Frame {
             at: self.now,
             interface,
             direction,
-            link_type: LinkType::Ethernet,
+            link_type,
             metadata_tag: None,
             bytes,
             wire_length: bytes.len(),
@@ -132,6 +149,12 @@ impl Story {
         let (calls, version) = (&mut self.calls, self.version);
         self.driver.handle_frame(&frame, |event| calls.push(kea::invocation(&event, version)));
         self
+    }
+
+    /// A datagram that is too large for a frame passes.
+    pub fn whole(&mut self, packet: &impl Packet, direction: Direction) -> &mut Self {
+        let interface = Arc::clone(&self.interface);
+        self.pass_as(LinkType::RawIp, &interface, &packet.datagram(), direction)
     }
 
     /// A question arrives.

@@ -377,6 +377,43 @@ fn another_client_that_takes_a_reclaimed_record_inherits_its_hardware_address() 
 }
 
 #[test]
+fn who_takes_a_declined_record_after_its_probation_has_no_hardware_address() {
+    // Seen with the real server: the decline took the address out of the record, and its reuse puts none in.
+    let (mut story, old, new) = (Story::with(no_reclaim_timer()), client(1), client(2));
+    story.at(0).given6(&old, one(A));
+    story.at(1).replied(&old.decline(one(A)), vec![]).calls();
+    story.at(90_000).replied(&new.request(one(A)), one(A));
+    let calls = story.expect([
+        "expire: lease6_expire",
+        "recover: lease6_recover",
+        "commit: leases6_committed(1,0)",
+    ]);
+    calls.has(0, &[("LEASE6_STATE", "declined"), ("OBSERVER_ESTIMATED", "-")]);
+    calls.has(2, &[("LEASES6_AT0_HWADDR", ""), ("LEASES6_AT0_DUID", "00:03:00:01:02:aa:00:00:00:02")]);
+}
+
+#[test]
+fn a_reclaimed_record_keeps_its_state_and_loses_its_name() {
+    let (mut story, client) = (Story::new(), client(1));
+    let request = client.request(one(A));
+    story.at(0).asks(&request).answers(&request.reply(one(A)).with(fqdn(&["host"])));
+    let calls = story.at(600).expect(["commit: leases6_committed(1,0)", "expire: lease6_expire"]);
+    calls.has(1, &[("LEASE6_HOSTNAME", "host."), ("LEASE6_STATE", "default")]);
+    story.at(700).replied(&client.release(one(A)), vec![]);
+    let calls = story.expect(["release: lease6_release", "release: leases6_committed(0,1)"]);
+    calls.has(0, &[("LEASE6_STATE", "expired-reclaimed"), ("LEASE6_HOSTNAME", ""), ("LEASE6_CLTT", &unix(0))]);
+}
+
+#[test]
+fn a_reclaimed_record_is_renewed_without_a_second_end() {
+    let (mut story, client) = (Story::new(), client(1));
+    story.at(0).given6(&client, one(A));
+    story.at(700).expect(["expire: lease6_expire"]);
+    story.replied(&client.renew(one(A)), one(A));
+    story.expect(["renew: lease6_renew", "renew: leases6_committed(1,0)"]).has(0, &[("LEASE6_STATE", "default")]);
+}
+
+#[test]
 fn a_lease_freed_unseen_leaves_no_hardware_address_behind() {
     // The server had no record any more, or it could not have given the address away: there is nothing to inherit.
     let (mut story, old, new) = (Story::new(), client(1), client(2));
