@@ -1,2 +1,48 @@
-//! The project verbs.
-fn main() {}
+//! The project's own verbs: `cargo xtask <verb>`. One file per verb.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+mod ebpf;
+
+const USAGE: &str = "\
+usage: cargo xtask <verb>
+
+verbs:
+  ebpf [--check | --fresh PATH]
+        build the eBPF object from source and put it in observer-ebpf/;
+        --check only says whether the committed object is current and needs no eBPF toolchain;
+        --fresh builds it to PATH instead, for DHCP_OBSERVER_EBPF_OBJECT=PATH cargo test";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["ebpf"] => ebpf::build(&root()?),
+        ["ebpf", "--check"] => ebpf::check(&root()?),
+        ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("no such verb\n{USAGE}"),
+    }
+}
+
+/// The workspace's root, wherever in it the verb was called.
+fn root() -> Result<PathBuf> {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    package.parent().map(PathBuf::from).context("the xtask package has no parent directory")
+}

@@ -1,3 +1,12 @@
-//! To be written.
+//! Where frames come from: the kernel's interfaces or a capture file. Effects live here; what a frame means does not.
 
+pub mod check;
+pub mod counters;
+pub mod live;
 pub mod pcap;
+
+mod attach;
+mod clsact;
+mod interfaces;
+mod netlink;
+mod promiscuous;
