@@ -1,5 +1,10 @@
 //! The facade for the event loop: a [`Schedule`] and the workers that carry out its commands.
 
+mod child;
+mod progress;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
@@ -7,11 +12,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use child::Child;
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
+pub use progress::{Progress, Refused};
 use tokio::sync::mpsc;
-use tracing::{debug, error, warn};
+use tracing::error;
 
 use super::program::Program;
 use super::schedule::{Command, Counters, Ended, Limits, Schedule, Verdict};
@@ -21,78 +27,12 @@ use crate::clock::Clock;
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
 
-/// Something that happened to a hook. `tag` is what it was submitted with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress<I> {
-    /// An attempt has become a process.
-    Started {
-        /// Whose.
-        tag: I,
-        /// The value of `OBSERVER_ATTEMPT`.
-        attempt: u32,
-        /// The process, which is also its process group.
-        pid: i32,
-        /// When.
-        at: Timestamp,
-    },
-    /// An attempt has ended and another one will follow.
-    Again {
-        /// Whose.
-        tag: I,
-        /// The attempt that ended.
-        attempt: u32,
-        /// How.
-        ended: Ended,
-        /// The earliest moment of the next attempt.
-        next: Timestamp,
-    },
-    /// The hook is over: its event may leave the store.
-    Finished {
-        /// Whose.
-        tag: I,
-        /// The last attempt.
-        attempt: u32,
-        /// How it ended.
-        ended: Ended,
-        /// Whether it had to be terminated because it took too long.
-        timed_out: bool,
-        /// Whether this is a dead letter; see [`Finished::gave_up`](super::Finished::gave_up).
-        gave_up: bool,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-/// What a queue that is full gives back.
-#[derive(Debug)]
-pub struct Refused<I> {
-    /// What it was submitted with.
-    pub tag: I,
-    /// What would have been run.
-    pub invocation: Arc<Invocation>,
-}
-
 #[derive(Clone, Debug)]
 struct Task<I> {
     tag: I,
     /// Attempts before this schedule, by an earlier life of the daemon.
     earlier_attempts: u32,
     invocation: Arc<Invocation>,
-}
-
-/// An attempt that was ordered and whose process has not been collected.
-#[derive(Debug)]
-struct Child<I> {
-    tag: I,
-    shown_attempt: u32,
-    /// For log lines: the hook point.
-    invocation: Arc<Invocation>,
-    place: Option<usize>,
-    pid: Option<Pid>,
-    started: Timestamp,
-    /// SIGTERM was sent, and SIGKILL will be: the process stays a zombie until then to keep the group's id.
-    terminated: bool,
-    ended: bool,
 }
 
 /// Runs hooks: submit invocations, await [`Hooks::progress`], call [`Hooks::handle_timeout`] when it is due.
@@ -211,6 +151,8 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     }
 
     /// Sends the signals and starts the further attempts that are due at `now`.
+    ///
+    /// Take [`Hooks::try_progress`] to its end first: a hook whose end has not been heard of yet counts as hanging.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.schedule.handle_timeout(now);
         self.pump();
@@ -387,38 +329,3 @@ impl<K, I> Drop for Hooks<K, I> {
             .for_each(worker::collect);
     }
 }
-
-impl<I> Child<I> {
-    /// The hook point: the first argument.
-    fn point(&self) -> String {
-        self.invocation.arguments.iter().next().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
-    fn pid(&self) -> Option<i32> {
-        self.pid.map(Pid::as_raw)
-    }
-
-    /// Signals the process group. The caller knows that the leader has not been collected, so the id is still its own.
-    fn signal(&self, signal: Signal) {
-        let Some(pid) = self.pid else { return };
-        if let Err(errno) = killpg(pid, signal) {
-            warn!(hook = %self.point(), pid = pid.as_raw(), %signal, %errno, "hook could not be signalled");
-        }
-    }
-
-    fn log_signal(&self, what: &'static str) {
-        warn!(hook = %self.point(), pid = self.pid(), attempt = self.shown_attempt, "{what}");
-    }
-
-    fn log_end(&self, ended: Ended, at: Timestamp) {
-        let seconds = at.since(self.started).as_secs_f64();
-        if ended.is_success() {
-            debug!(hook = %self.point(), pid = self.pid(), attempt = self.shown_attempt, seconds, "hook ended");
-        } else {
-            warn!(hook = %self.point(), pid = self.pid(), attempt = self.shown_attempt, seconds, "hook {ended}");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,13 @@
 //! Real processes, virtual time: deadlines are told to the schedule, and FIFOs say when a script has got somewhere.
 
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::super::program::resolve_program;
-use super::super::schedule::START_ATTEMPTS;
 use super::super::scratch::{Ear, Scratch};
 use super::super::spawn::seal_descriptors;
 use super::*;
@@ -404,24 +405,26 @@ async fn hooks_of_one_subject_run_in_order() {
 #[tokio::test]
 async fn a_script_that_somebody_is_writing_is_tried_again() {
     let scratch = Scratch::new();
-    let program = scratch.path().join("hook");
-    std::fs::copy("/bin/true", &program).unwrap();
+    let program = scratch.script("hook", "#!/bin/sh\n");
     let mut hooks = hooks(&program);
-    let writer = std::fs::OpenOptions::new().append(true).open(&program).unwrap();
+    // Another process, because processes that other tests start at this moment would inherit a descriptor of ours.
+    let mut writer = std::process::Command::new("/bin/sh")
+        .args(["-c", r#"exec 3>>"$1"; echo open; read line"#, "sh"])
+        .arg(&program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 5];
+    writer.stdout.take().unwrap().read_exact(&mut said).unwrap();
     submit(&mut hooks, 0, &[]);
-    let mut writer = Some(writer);
-    for attempt in 1..=START_ATTEMPTS {
-        match next(&mut hooks).await {
-            Progress::Again { ended, attempt: ended_attempt, next, .. } => {
-                assert_eq!((ended, ended_attempt), (Ended::CouldNotStart(Errno::ETXTBSY), attempt));
-                drop(writer.take());
-                hooks.handle_timeout(next);
-            }
-            Progress::Started { .. } => break,
-            finished @ Progress::Finished { .. } => panic!("{finished:?}"),
-        }
-    }
-    assert!(writer.is_none());
+    let again = next(&mut hooks).await;
+    let Progress::Again { ended, attempt: 1, next: due, .. } = again else { panic!("{again:?}") };
+    assert_eq!(ended, Ended::CouldNotStart(Errno::ETXTBSY));
+    drop(writer.stdin.take());
+    writer.wait().unwrap();
+    hooks.handle_timeout(due);
+    assert!(matches!(next(&mut hooks).await, Progress::Started { attempt: 2, .. }));
     assert_eq!(ending(&mut hooks).await, (Ended::Exited(0), false));
     assert_eq!(hooks.counters().gave_up, 0);
 }
