@@ -33,6 +33,8 @@ pub mod hook;
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod deliver;
 pub mod drive;
 pub mod render;
 pub mod replay;

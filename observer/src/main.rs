@@ -1,22 +1,28 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use dhcp_observer::cli::{Cli, Command, Replay};
+use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
+use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
+use dhcp_observer::clock::Clock;
 use dhcp_observer::config::kea;
-use dhcp_observer::dialect;
+use dhcp_observer::deliver::Delivery;
 use dhcp_observer::frame::Interface;
-use dhcp_observer::{render, replay};
+use dhcp_observer::{daemon, hook, render, replay};
+use tokio::runtime::{self, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            // The first line says what is wrong; what follows it in clap's text repeats the help.
+            // The first paragraph says what is wrong; what follows it in clap's text repeats the help.
             let text = error.render().to_string();
             let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
             eprintln!("{} (see dhcp-observer --help)", lines.join(" "));
@@ -29,8 +35,11 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Some(Command::Replay(options)) => run_replay(&options),
-        Some(Command::Variables) => print_variables(),
-        None => Ok(()),
+        Some(Command::Variables) => {
+            print!("{}", render::variables_markdown());
+            Ok(())
+        }
+        None => run_live(cli.live),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,29 +56,106 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
+fn log_to_stderr(level: LevelFilter) {
+    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(io::stderr).init();
+}
+
+/// One thread runs everything; hooks have threads of their own.
+fn event_loop() -> Result<Runtime> {
+    runtime::Builder::new_current_thread().enable_all().build().context("no event loop")
+}
+
+fn run_live(options: Live) -> Result<()> {
+    log_to_stderr(match options.verbose {
+        0 => LevelFilter::INFO,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    });
+    hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
+    let config = Arc::new(kea::load(&options.kea_config)?);
+    let limits = hook::Limits {
+        max_running: usize::from(options.max_hooks),
+        max_queued: options.max_queue as usize,
+        timeout: Some(options.hook_timeout),
+        retries: options.hook_retries,
+        ..hook::Limits::default()
+    };
+    let daemon_options = daemon::Options {
+        capture: CaptureOptions {
+            interfaces: options.iface,
+            attach: match options.attach {
+                AttachArg::Tc => Attach::Tc,
+                AttachArg::Clsact => Attach::Clsact,
+                AttachArg::Xdp => Attach::Xdp,
+            },
+            ring_bytes: options.ring_size,
+            promiscuous: options.promisc,
+            ebpf_log: options.ebpf_log,
+            wait: options.wait,
+        },
+        answers: options.answers.into(),
+        config,
+    };
+    event_loop()?.block_on(async {
+        let stop = stop_signals()?;
+        daemon::run(daemon_options, stop, |clock| match &options.output.script {
+            Some(script) => Delivery::to_script(script, limits, clock),
+            None => Ok(Delivery::to_stdout()),
+        })
+        .await
+    })
+}
+
+/// A word for each SIGINT or SIGTERM.
+fn stop_signals() -> Result<mpsc::Receiver<()>> {
+    let (sender, receiver) = mpsc::channel(2);
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let mut signals = signal(kind).context("signals cannot be received")?;
+        let sender = sender.clone();
+        tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(()).await.is_ok() {} });
+    }
+    Ok(receiver)
+}
+
 fn run_replay(options: &Replay) -> Result<()> {
+    let name = || options.file.display().to_string();
     let config = Arc::new(kea::load(&options.kea_config)?);
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
         settle: options.settle,
     };
-    let mut out = BufWriter::new(io::stdout().lock());
+    let runtime = event_loop()?;
+    let mut delivery = match &options.output.script {
+        Some(script) => {
+            log_to_stderr(LevelFilter::WARN);
+            hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
+            // A file can wait, so nothing needs to be dropped.
+            Delivery::to_script(script, hook::Limits::default(), Clock::new())?
+        }
+        None => Delivery::to_stdout(),
+    };
+    let mut events = 0;
     let mut written = Ok(());
     let (driver, damage) = replay::replay(&options.file, config, &replay_options, |event| {
+        events += 1;
+        if let Some(hooks) = delivery.hooks() {
+            while hooks.queued() >= hook::Limits::default().max_queued / 2 {
+                runtime.block_on(hooks.progress());
+            }
+        }
         if written.is_ok() {
-            written = writeln!(out, "{}", render::invocation_json(&dialect::kea::invocation(&event)));
+            written = delivery.deliver(events, &event);
         }
     })
-    .with_context(|| options.file.display().to_string())?;
-    written.and_then(|()| out.flush())?;
+    .with_context(name)?;
+    written.and_then(|()| delivery.flush())?;
+    if let Some(hooks) = delivery.hooks() {
+        runtime.block_on(async { while hooks.drain().await.is_some() {} });
+    }
     eprintln!("{}", render::totals(&driver));
     match damage {
-        Some(damage) => Err(damage).with_context(|| options.file.display().to_string()),
+        Some(damage) => Err(damage).with_context(name),
         None => Ok(()),
     }
-}
-
-fn print_variables() -> Result<()> {
-    Ok(())
 }

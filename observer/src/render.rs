@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use crate::capture::counters as capture;
 use crate::dialect::invocation::{Invocation, Strings};
 use crate::drive::Driver;
+use crate::{dialect, hook};
 
 /// An invocation as one JSON object: `{"at": …, "argv": […], "env": {…}}`. Octets that are no UTF-8 become U+FFFD, since
 /// JSON has no way to say them.
@@ -41,30 +43,76 @@ pub fn totals(driver: &Driver) -> String {
         let _ = write!(text, " ({})", reasons.join(", "));
     }
     let counters = driver.counters();
-    let _ = write!(text, "\ntracker:");
-    for (name, count) in [
-        ("messages4", counters.messages4),
-        ("messages6", counters.messages6),
-        ("events", counters.events),
-        ("leases4", counters.leases4),
-        ("leases6", counters.leases6),
-    ] {
-        let _ = write!(text, " {name}={count}");
-    }
-    for (name, count) in [
-        ("malformed", counters.malformed),
-        ("foreign_answers", counters.foreign_answers),
-        ("foreign_queries", counters.foreign_queries),
-        ("inferred_answers", counters.inferred_answers),
-        ("unmatched_answers", counters.unmatched_answers),
-        ("other_messages", counters.other_messages),
-        ("exchanges_evicted", counters.exchanges_evicted),
-        ("leases_over_limit", counters.leases_over_limit),
-        ("stamps_run_back", totals.stamps_run_back),
-    ] {
-        if count > 0 {
-            let _ = write!(text, " {name}={count}");
-        }
+    let tracker = named(
+        "tracker",
+        5,
+        &[
+            ("messages4", counters.messages4),
+            ("messages6", counters.messages6),
+            ("events", counters.events),
+            ("leases4", counters.leases4),
+            ("leases6", counters.leases6),
+            ("malformed", counters.malformed),
+            ("foreign_answers", counters.foreign_answers),
+            ("foreign_queries", counters.foreign_queries),
+            ("inferred_answers", counters.inferred_answers),
+            ("unmatched_answers", counters.unmatched_answers),
+            ("other_messages", counters.other_messages),
+            ("exchanges_evicted", counters.exchanges_evicted),
+            ("leases_over_limit", counters.leases_over_limit),
+            ("stamps_run_back", totals.stamps_run_back),
+        ],
+    );
+    format!("{text}\n{tracker}")
+}
+
+fn named(title: &str, always: usize, counts: &[(&str, u64)]) -> String {
+    let shown = counts.iter().enumerate().filter(|(place, (_, count))| *place < always || *count > 0);
+    let words: Vec<_> = shown.map(|(_, (name, count))| format!("{name}={count}")).collect();
+    format!("{title}: {}", words.join(" "))
+}
+
+/// What the eBPF programs counted, in one line.
+pub fn kernel_totals(counters: &capture::Counters) -> String {
+    let mut counts = vec![("seen", counters.seen), ("taken", counters.taken()), ("lost", counters.lost)];
+    counts.extend(counters.named().into_iter().filter(|(name, _)| !matches!(*name, "seen" | "lost")));
+    named("kernel", 3, &counts)
+}
+
+/// What became of hooks, in one line.
+pub fn hook_totals(counters: &hook::Counters) -> String {
+    named(
+        "hooks",
+        2,
+        &[
+            ("started", counters.started),
+            ("succeeded", counters.succeeded),
+            ("non_zero", counters.non_zero),
+            ("signalled", counters.signalled),
+            ("timed_out", counters.timed_out),
+            ("killed", counters.killed),
+            ("could_not_start", counters.could_not_start),
+            ("retried", counters.retried),
+            ("gave_up", counters.gave_up),
+            ("dropped", counters.dropped),
+        ],
+    )
+}
+
+/// The table of variables for the README, in Markdown.
+pub fn variables_markdown() -> String {
+    let mut text = String::from("| variable | hook points | known how | what it says |\n|---|---|---|---|\n");
+    for row in dialect::kea::reference() {
+        let presence = if row.optional { "; left out when there is none" } else { "" };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {}{presence} |",
+            row.name,
+            row.hook_points,
+            row.source.name(),
+            row.meaning
+        );
     }
     text
 }

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+mod command;
+mod docs;
 mod ebpf;
+mod test;
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
@@ -14,7 +17,11 @@ verbs:
   ebpf [--check | --fresh PATH]
         build the eBPF object from source and put it in observer-ebpf/;
         --check only says whether the committed object is current and needs no eBPF toolchain;
-        --fresh builds it to PATH instead, for DHCP_OBSERVER_EBPF_OBJECT=PATH cargo test";
+        --fresh builds it to PATH instead, for DHCP_OBSERVER_EBPF_OBJECT=PATH cargo test
+  test [ARGUMENT...]
+        install the servers and tools that the tests need (apt), then run all tests; as root, or through sudo
+  docs [--check]
+        put the table of variables into README.md; --check only says whether it is current";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +40,9 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ebpf"] => ebpf::build(&root()?),
         ["ebpf", "--check"] => ebpf::check(&root()?),
         ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
+        ["test", passed_on @ ..] => test::run(&root()?, passed_on),
+        ["docs"] => docs::write(&root()?),
+        ["docs", "--check"] => docs::check(&root()?),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

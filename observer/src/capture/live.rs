@@ -343,6 +343,11 @@ impl Capture {
         Ok(std::mem::take(&mut self.news))
     }
 
+    /// Detaches from every interface. What is in the ring can still be drained, and the counters read.
+    pub fn detach(&mut self) {
+        self.slots.clear();
+    }
+
     /// The interfaces that are observed at the moment.
     pub fn attached(&self) -> impl Iterator<Item = &Arc<Interface>> {
         self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).map(|attachment| &attachment.interface)

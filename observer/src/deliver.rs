@@ -1,0 +1,90 @@
+//! What is done with events: a hook is started for each, or each call is printed.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tracing::warn;
+
+use crate::clock::Clock;
+use crate::dialect;
+use crate::hook::{Hooks, Limits, Output, Progress, resolve_program};
+use crate::render;
+use crate::tracker::{LeaseEvent, Subject};
+
+/// The receiving end of the events.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Each event starts a hook. The tag is the number of the event.
+    Hooks(Box<Hooks<Subject, u64>>),
+    /// Each event is a line of JSON on standard output.
+    Print(BufWriter<Stdout>),
+}
+
+impl Delivery {
+    /// Starts this script for every event. A relative path is resolved now; what is wrong with the file is said now.
+    ///
+    /// # Errors
+    ///
+    /// When the script cannot be a hook: missing, a directory, not executable.
+    pub fn to_script(script: &Path, limits: Limits, clock: Clock) -> Result<Self> {
+        let cwd = std::env::current_dir().context("the working directory cannot be found out")?;
+        let program = resolve_program(script, &cwd)?;
+        for warning in program.warnings() {
+            warn!("{warning}");
+        }
+        let hooks = Hooks::new(program, Output::Ours, limits, clock).context("hooks cannot be run")?;
+        Ok(Self::Hooks(Box::new(hooks)))
+    }
+
+    /// Prints the call that would be made for every event.
+    pub fn to_stdout() -> Self {
+        Self::Print(BufWriter::new(io::stdout()))
+    }
+
+    /// Takes in one event, numbered by the caller. A hook that finds the queue full is dropped and counted by
+    /// [`Hooks::counters`].
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    pub fn deliver(&mut self, number: u64, event: &LeaseEvent) -> io::Result<()> {
+        let invocation = dialect::kea::invocation(event);
+        match self {
+            Self::Hooks(hooks) => {
+                // The queue counts what it refuses, and the owner of the loop says so.
+                let _refused = hooks.submit(event.at, event.subjects(), number, 0, invocation);
+                Ok(())
+            }
+            Self::Print(out) => writeln!(out, "{}", render::invocation_json(&invocation)),
+        }
+    }
+
+    /// Writes out what was printed so far.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Hooks(_) => Ok(()),
+            Self::Print(out) => out.flush(),
+        }
+    }
+
+    /// The next thing that happened to a hook; never, where there are none.
+    pub async fn progress(&mut self) -> Progress<u64> {
+        match self {
+            Self::Hooks(hooks) => hooks.progress().await,
+            Self::Print(_) => std::future::pending().await,
+        }
+    }
+
+    /// The hooks, where there are any.
+    pub fn hooks(&mut self) -> Option<&mut Hooks<Subject, u64>> {
+        match self {
+            Self::Hooks(hooks) => Some(hooks),
+            Self::Print(_) => None,
+        }
+    }
+}

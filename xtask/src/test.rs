@@ -1,0 +1,76 @@
+//! `cargo xtask test`: everything the tests need, then the tests.
+//!
+//! The tests drive real servers and clients in network namespaces of their own, so they need these Debian packages and
+//! root. Where the user is not root, `sudo` installs and runs; compiling is always done as the user.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::command;
+
+/// A program that the tests run, and the Debian package that has it.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("kea-dhcp4", "kea-dhcp4-server"),
+    ("kea-dhcp6", "kea-dhcp6-server"),
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("tcpdump", "tcpdump"),
+];
+
+/// Installs what is missing, then runs the tests of the whole workspace, with what stands behind the verb passed on.
+pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
+    let is_root = is_root()?;
+    install(is_root)?;
+    let mut cargo = command::cargo(root);
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(passed_on);
+    if !is_root {
+        // Cargo starts each compiled test through this program.
+        let host = host_triple()?;
+        cargo.env(format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace('-', "_")), "sudo -E");
+    }
+    command::run(&mut cargo)
+}
+
+fn install(is_root: bool) -> Result<()> {
+    let mut missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| command::find(program).is_none()).map(|(_, package)| *package).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    ensure!(
+        command::find("apt-get").is_some(),
+        "the tests need the programs of these Debian packages; install them first: {}",
+        missing.join(" ")
+    );
+    println!("installing {}", missing.join(" "));
+    let mut list = privileged(is_root, "apt-get");
+    command::run(list.arg("update"))?;
+    let mut install = privileged(is_root, "apt-get");
+    install.args(["install", "--yes", "--no-install-recommends"]).args(&missing);
+    command::run(&mut install)
+}
+
+/// A command that runs as root and asks nothing.
+fn privileged(is_root: bool, program: &str) -> Command {
+    let mut command = Command::new(if is_root { "env" } else { "sudo" });
+    command.args(["DEBIAN_FRONTEND=noninteractive", program]);
+    command
+}
+
+fn is_root() -> Result<bool> {
+    let output = Command::new("id").arg("-u").output().context("cannot run id")?;
+    Ok(output.stdout.trim_ascii() == b"0")
+}
+
+fn host_triple() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
+    let output = Command::new(rustc).args(["--version", "--verbose"]).output().context("cannot run rustc")?;
+    let text = String::from_utf8(output.stdout).context("rustc does not speak UTF-8")?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not name its host")?.to_owned())
+}
