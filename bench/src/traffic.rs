@@ -82,7 +82,7 @@ impl Client {
     }
 
     /// Its transaction for a step: a fresh one for the first exchange and for each renewal.
-    fn transaction(self, step: u32) -> u32 {
+    pub fn transaction(self, step: u32) -> u32 {
         let exchange = if step < 4 { 0 } else { (step - 2) / 2 };
         scatter(u64::from(self.number) << 16 | u64::from(exchange) << 8 | 0xff) as u32
     }

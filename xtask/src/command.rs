@@ -9,7 +9,10 @@ use anyhow::{Context, Result, ensure};
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let of_root = ["/usr/sbin", "/sbin"].map(|directory| Path::new(directory).to_owned());
-    std::env::split_paths(&path).chain(of_root).map(|directory| directory.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .chain(of_root)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
 }
 
 /// Runs a command to its end; an error unless it succeeds.

@@ -31,7 +31,8 @@ pub fn check(root: &Path) -> Result<()> {
 /// The README as it is, and as it should be.
 fn texts(root: &Path, readme: &Path) -> Result<(String, String)> {
     let text = fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
-    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("no line {BEGIN:?} in the README"))?;
+    let (before, rest) =
+        text.split_once(BEGIN).with_context(|| format!("no line {BEGIN:?} in the README"))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("no line {END:?} in the README"))?;
     let output = command::cargo(root)
         .args(["run", "--quiet", "--package", "dhcp-observer", "--", "variables"])

@@ -35,8 +35,11 @@ pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
 }
 
 fn install(is_root: bool) -> Result<()> {
-    let mut missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| command::find(program).is_none()).map(|(_, package)| *package).collect();
+    let mut missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| command::find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
     missing.sort_unstable();
     missing.dedup();
     if missing.is_empty() {
