@@ -156,7 +156,7 @@ mod tests {
                 let address = Ipv6Addr::from([0, 1, 2, 3, 4, 5, 6, 7].map(group));
                 let plain = text(|out| ipv6(out, address));
                 let is_quad = plain.contains('.');
-                assert_eq!(is_quad, address.segments()[..6] == [0; 6] && address.segments()[6] != 0, "{address}");
+                assert_eq!(is_quad, address.segments()[..6] == [0_u16; 6] && address.segments()[6] != 0, "{address}");
                 if !is_quad {
                     assert_eq!(plain, address.to_string());
                 }
