@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use dhcp_observer::config::ServerConfig;
+use dhcp_observer::config::{KeaVersion, ServerConfig};
 use dhcp_observer::dialect::invocation::Invocation;
 use dhcp_observer::dialect::kea;
 use dhcp_observer::drive::Driver;
@@ -154,7 +154,7 @@ fn invocation() -> Result<Invocation> {
             bytes: &bytes,
             wire_length: bytes.len(),
         };
-        driver.handle_frame(&frame, |event| found = Some(kea::invocation(&event)));
+        driver.handle_frame(&frame, |event| found = Some(kea::invocation(&event, KeaVersion::default())));
     }
     found.context("the exchange makes no event")
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use dhcp_observer::config::ServerConfig;
+use dhcp_observer::config::{KeaVersion, ServerConfig};
 use dhcp_observer::dialect::kea;
 use dhcp_observer::drive::Driver;
 use dhcp_observer::frame::{Direction, Frame, Interface, LinkType};
@@ -63,7 +63,7 @@ pub fn hold(family: Family, leases: u32) -> Result<()> {
                 wire_length: frame.len(),
             };
             driver.handle_frame(&frame, |event| {
-                black_box(kea::invocation(&event));
+                black_box(kea::invocation(&event, KeaVersion::default()));
             });
         }
     }

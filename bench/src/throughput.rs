@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use dhcp_observer::capture::pcap::Reader;
-use dhcp_observer::config::ServerConfig;
+use dhcp_observer::config::{KeaVersion, ServerConfig};
 use dhcp_observer::dialect::kea;
 use dhcp_observer::dissect::{Dissector, FragmentLimits};
 use dhcp_observer::drive::Driver;
@@ -101,7 +101,7 @@ fn environment(path: &Path) -> Result<Pass> {
     let (mut driver, mut octets) = (driver(), 0);
     let pass = each_frame(path, |frame| {
         driver.handle_frame(frame, |event| {
-            let invocation = black_box(kea::invocation(&event));
+            let invocation = black_box(kea::invocation(&event, KeaVersion::default()));
             octets += invocation.environment.footprint() as u64;
         });
     })?;

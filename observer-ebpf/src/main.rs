@@ -5,6 +5,7 @@
 //! that leaves the frame alone. No program writes to a frame or calls a helper that could.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![expect(
     missing_docs,
     reason = "the program macros wrap each documented function in an exported one that is not"

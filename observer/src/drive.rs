@@ -101,8 +101,10 @@ impl Driver {
             return;
         }
         self.now = now;
-        if self.tracker.poll_timeout().is_some_and(|due| due <= now) {
-            self.tracker.handle_timeout(now);
+        // One deadline at a time: after a long sleep millions of leases may have ended, and their events are not to be in
+        // memory at once.
+        while let Some(due) = self.tracker.poll_timeout().filter(|due| *due <= now) {
+            self.tracker.handle_timeout(due);
             self.drain(&mut sink);
         }
     }

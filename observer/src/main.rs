@@ -1,10 +1,10 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
 use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
@@ -57,7 +57,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn log_to_stderr(level: LevelFilter) {
-    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
 }
 
 /// One thread runs everything; hooks have threads of their own.
@@ -72,7 +77,8 @@ fn run_live(options: Live) -> Result<()> {
         _ => LevelFilter::TRACE,
     });
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-    let config = Arc::new(kea::load(&options.kea_config)?);
+    let version = options.kea.kea_version.into();
+    let config = Arc::new(kea::load(&options.kea.kea_config, version)?);
     let limits = hook::Limits {
         max_running: usize::from(options.max_hooks),
         max_queued: options.max_queue as usize,
@@ -99,8 +105,8 @@ fn run_live(options: Live) -> Result<()> {
     event_loop()?.block_on(async {
         let stop = stop_signals()?;
         daemon::run(daemon_options, stop, |clock| match &options.output.script {
-            Some(script) => Delivery::to_script(script, limits, clock),
-            None => Ok(Delivery::to_stdout()),
+            Some(script) => Delivery::to_script(script, version, limits, clock),
+            None => Ok(Delivery::to_stdout(version)),
         })
         .await
     })
@@ -119,7 +125,8 @@ fn stop_signals() -> Result<mpsc::Receiver<()>> {
 
 fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
-    let config = Arc::new(kea::load(&options.kea_config)?);
+    let version = options.kea.kea_version.into();
+    let config = Arc::new(kea::load(&options.kea.kea_config, version)?);
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
@@ -131,9 +138,9 @@ fn run_replay(options: &Replay) -> Result<()> {
             log_to_stderr(LevelFilter::WARN);
             hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
             // A file can wait, so nothing needs to be dropped.
-            Delivery::to_script(script, hook::Limits::default(), Clock::new())?
+            Delivery::to_script(script, version, hook::Limits::default(), Clock::new())?
         }
-        None => Delivery::to_stdout(),
+        None => Delivery::to_stdout(version),
     };
     let mut events = 0;
     let mut written = Ok(());
@@ -153,9 +160,12 @@ fn run_replay(options: &Replay) -> Result<()> {
     if let Some(hooks) = delivery.hooks() {
         runtime.block_on(async { while hooks.drain().await.is_some() {} });
     }
-    eprintln!("{}", render::totals(&driver));
     match damage {
-        Some(damage) => Err(damage).with_context(name),
-        None => Ok(()),
+        // One line says it all: what was wrong, and what was handled all the same.
+        Some(damage) => Err(anyhow!("{damage} ({})", render::frame_totals(&driver))).with_context(name),
+        None => {
+            eprintln!("{}", render::totals(&driver));
+            Ok(())
+        }
     }
 }

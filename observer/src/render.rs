@@ -27,12 +27,12 @@ pub fn invocation_json(invocation: &Invocation) -> String {
     .to_string()
 }
 
-/// What became of the frames and messages, in two lines.
-pub fn totals(driver: &Driver) -> String {
+/// What became of the frames: those handled and those skipped, by reason, are all that were read.
+pub fn frame_totals(driver: &Driver) -> String {
     let totals = driver.totals();
     let skipped: Vec<_> = driver.skipped().collect();
     let mut text = format!(
-        "totals: frames={} handled={} skipped={}",
+        "frames={} handled={} skipped={}",
         totals.frames,
         totals.handled,
         skipped.iter().map(|(_, count)| count).sum::<u64>()
@@ -42,6 +42,11 @@ pub fn totals(driver: &Driver) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, " ({})", reasons.join(", "));
     }
+    text
+}
+
+/// What became of the frames and messages, in two lines.
+pub fn totals(driver: &Driver) -> String {
     let counters = driver.counters();
     let tracker = named(
         "tracker",
@@ -60,10 +65,10 @@ pub fn totals(driver: &Driver) -> String {
             ("other_messages", counters.other_messages),
             ("exchanges_evicted", counters.exchanges_evicted),
             ("leases_over_limit", counters.leases_over_limit),
-            ("stamps_run_back", totals.stamps_run_back),
+            ("stamps_run_back", driver.totals().stamps_run_back),
         ],
     );
-    format!("{text}\n{tracker}")
+    format!("totals: {}\n{tracker}", frame_totals(driver))
 }
 
 fn named(title: &str, always: usize, counts: &[(&str, u64)]) -> String {

@@ -150,10 +150,10 @@ fn differences(wanted: &Call, found: &Call, rules: &Rules) -> Vec<String> {
 }
 
 fn same(name: &str, wanted: &str, found: &str, rules: &Rules) -> bool {
-    if name.ends_with("_CLTT") {
-        if let (Ok(wanted), Ok(found)) = (wanted.parse::<f64>(), found.parse::<f64>()) {
-            return (found - rules.shift - wanted).abs() <= rules.cltt_within;
-        }
+    if name.ends_with("_CLTT")
+        && let (Ok(wanted), Ok(found)) = (wanted.parse::<f64>(), found.parse::<f64>())
+    {
+        return (found - rules.shift - wanted).abs() <= rules.cltt_within;
     }
     wanted == found
 }

@@ -6,18 +6,23 @@ use super::{Options, code};
 
 /// The E bit of option 81: the name is in DNS wire format rather than ASCII (RFC 4702 section 2.1).
 const WIRE_FORMAT: u8 = 0x04;
+/// No name is longer, in octets on the wire (RFC 1035 section 2.3.4). An option in pieces could be.
+const MAX_NAME: usize = 255;
 
 /// The name in the form that Kea keeps: lower case; a name of option 81 ends in a dot, one of option 12 stays as it is.
 ///
-/// An option 81 without a name is no name at all: Kea looks no further.
+/// An option 81 without a name is no name at all: Kea looks no further. Nor is one that is longer than names can be.
 pub(super) fn hostname(options: &Options) -> Option<Box<[u8]>> {
     if let Some(payload) = options.get(code::CLIENT_FQDN)
         && let [flags, _rcode1, _rcode2, name @ ..] = payload.as_ref()
     {
+        if name.len() > MAX_NAME {
+            return None;
+        }
         return if flags & WIRE_FORMAT != 0 { domain_name::from_wire(name) } else { from_ascii(name) }
             .map(|text| text.into_bytes().into());
     }
-    let payload = options.get(code::HOST_NAME)?;
+    let payload = options.get(code::HOST_NAME).filter(|payload| payload.len() <= MAX_NAME)?;
     let name = payload.trim_ascii_end();
     let end = name.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
     Some(name.get(..end).unwrap_or_default().to_ascii_lowercase().into())

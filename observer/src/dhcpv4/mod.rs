@@ -112,9 +112,15 @@ impl Message {
         !self.giaddr.is_unspecified() && !self.giaddr.is_broadcast()
     }
 
-    /// Option 61, the client identifier; an empty one is no identifier.
+    /// The longest client identifier that a server takes, in octets. Pieces put together could hold 64 KiB, and a million
+    /// leases that each remember so many are not to be had.
+    pub const MAX_CLIENT_ID: usize = 255;
+
+    /// Option 61, the client identifier; an empty one is no identifier, and neither is one of more than
+    /// [`Message::MAX_CLIENT_ID`] octets.
     pub fn client_id(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
-        self.options.get(code::CLIENT_IDENTIFIER).filter(|octets| !octets.is_empty())
+        let is_sound = |octets: &std::borrow::Cow<'_, [u8]>| (1..=Self::MAX_CLIENT_ID).contains(&octets.len());
+        self.options.get(code::CLIENT_IDENTIFIER).filter(is_sound)
     }
 
     /// Option 50, the requested address.

@@ -97,9 +97,15 @@ impl Message {
         })
     }
 
-    /// The client's DUID (option 1), when it is one that a server takes: not empty (RFC 8415 section 11.1).
+    /// The longest DUID, in octets: a type of two and 128 more (RFC 8415 section 11.1).
+    pub const MAX_DUID: usize = 130;
+    /// The longest domain name, in octets (RFC 1035 section 2.3.4).
+    const MAX_NAME: usize = 255;
+
+    /// The client's DUID (option 1), when it is one that a server takes: not empty and no longer than
+    /// [`Message::MAX_DUID`].
     pub fn client_duid(&self) -> Option<&[u8]> {
-        self.option(code::CLIENT_ID).filter(|duid| !duid.is_empty())
+        self.option(code::CLIENT_ID).filter(|duid| (1..=Self::MAX_DUID).contains(&duid.len()))
     }
 
     /// The server's DUID (option 2).
@@ -122,9 +128,18 @@ impl Message {
         })
     }
 
+    /// The address that an ADDR-REG-INFORM registers: its IA Address option outside any identity association (RFC 9686
+    /// section 4.2).
+    pub fn registered_address(&self) -> Option<IaLease> {
+        IaLease::read_address(self.option(code::IAADDR)?)
+    }
+
     /// The domain name of option 39 (RFC 4704), lower case, ending in a dot; empty when the option holds no name.
     pub fn hostname(&self) -> Option<Box<[u8]>> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
+        if name.len() > Self::MAX_NAME {
+            return None;
+        }
         domain_name::from_wire(name).map(|text| text.into_bytes().into())
     }
 

@@ -15,6 +15,10 @@ pub enum LeaseState {
     Declined,
     /// Over and reclaimed; the record is kept for a while in case the client comes back.
     ExpiredReclaimed,
+    /// Given back, and kept for the client until it is reclaimed (Kea 3.0).
+    Released,
+    /// An address that the client made up and told the server about (RFC 9686, Kea 3.0).
+    Registered,
 }
 
 impl LeaseState {
@@ -24,6 +28,8 @@ impl LeaseState {
             Self::Default => "default",
             Self::Declined => "declined",
             Self::ExpiredReclaimed => "expired-reclaimed",
+            Self::Released => "released",
+            Self::Registered => "registered",
         }
     }
 }
@@ -69,7 +75,7 @@ pub struct Lease6 {
     pub address: Ipv6Addr,
     /// 128 for an address.
     pub prefix_len: u8,
-    /// The client's DUID; a single zero octet once declined, as Kea 2.2 writes it.
+    /// The client's DUID; zero octets once declined.
     pub duid: Duid,
     /// The identity association's identifier.
     pub iaid: u32,
@@ -92,7 +98,7 @@ pub struct Lease6 {
 impl Lease6 {
     /// Whether the lease is held by this identity association of this client. A declined lease is nobody's.
     pub fn belongs_to(&self, kind: IaKind, duid: &[u8], iaid: u32) -> bool {
-        self.state != LeaseState::Declined
+        !matches!(self.state, LeaseState::Declined | LeaseState::Registered)
             && self.kind == kind
             && self.iaid == iaid
             && self.duid.octets() == duid

@@ -93,6 +93,9 @@ impl Tracker {
             Observed::V4(observed) => self.message4(at, Arc::new(observed)),
             Observed::V6(observed) => self.message6(at, Arc::new(observed)),
         }
+        if self.deadlines.is_stale(self.leases4.len() + self.leases6.len()) {
+            self.deadlines.rebuild(self.leases4.queued().chain(self.leases6.queued()));
+        }
     }
 
     /// Lets every deadline at or before `now` happen, in the order of the deadlines. May change what
@@ -127,6 +130,7 @@ impl Tracker {
         Counters {
             leases4: self.leases4.len() as u64,
             leases6: self.leases6.len() as u64,
+            deadlines: self.deadlines.len() as u64,
             leases_over_limit: self.leases4.over_limit() + self.leases6.over_limit(),
             exchanges_evicted: self.exchanges4.evicted() + self.exchanges6.evicted(),
             ..self.counters
@@ -135,6 +139,14 @@ impl Tracker {
 
     fn emit(&mut self, at: Timestamp, event: Event, occurrence: Occurrence) {
         self.emit_as(at, event, occurrence, false);
+    }
+
+    /// The state of a released lease that is kept, where this server keeps them.
+    fn released_state(&self) -> Option<LeaseState> {
+        let version = self.config.version;
+        version.keeps_released_leases().then(|| {
+            if version.has_released_state() { LeaseState::Released } else { LeaseState::Default }
+        })
     }
 
     fn emit_end<L: Record>(&mut self, at: Timestamp, end: Option<End<L>>) {

@@ -7,6 +7,7 @@ use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
 
+use super::records::Record;
 use super::table::Owner;
 use super::{
     Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker,
@@ -59,13 +60,14 @@ impl Tracker {
         if names_server && !self.is_for_our_server(&observed) {
             self.counters.foreign_queries += 1;
         } else if self.fails_sanity_check(&observed) {
-            self.commit_nothing(at, Event::Commit, Exchange4 { query: Some(observed), answer: None });
+            self.rejected4(at, observed);
         } else if message_type == MessageType::RELEASE {
             self.released4(at, observed);
         } else if message_type == MessageType::DECLINE {
             self.declined4(at, observed);
         } else {
-            self.exchanges4.ask(at, key(&observed, message_type), observed);
+            let (key, bytes) = (key(&observed, message_type), observed.message.options.footprint());
+            self.exchanges4.ask(at, key, observed, bytes);
         }
     }
 
@@ -88,6 +90,15 @@ impl Tracker {
         let offered_before_asking = message.message_type == Some(MessageType::DISCOVER)
             && message.server_id().is_some_and(|server| self.servers4.contains(&server));
         nobody || offered_before_asking
+    }
+
+    /// A message that the server rejects without an answer. That it did is known from its rules, not from the wire.
+    fn rejected4(&mut self, at: Timestamp, query: Arc<Observed4>) {
+        if self.config.version.commits_rejected_messages() {
+            let exchange = Exchange4 { query: Some(query), answer: None };
+            let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![] };
+            self.emit_as(at, Event::Commit, committed, true);
+        }
     }
 
     fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
@@ -133,7 +144,12 @@ impl Tracker {
     fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
         let Some(view) = View4::new(self, at, &exchange) else { return };
         let Some(stored) = view.own_record(self) else { return };
-        let lease = Lease4 { state: stored.state, hostname: view.renewed_hostname(), ..view.lease() };
+        let offered = view.lease();
+        // An offer out of the lease cache shows what is left; the hook sees the whole.
+        let reused = self.reuses4(at, stored, &offered);
+        let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
+        let (state, hostname) = (stored.state, view.renewed_hostname());
+        let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
     }
 
@@ -171,21 +187,34 @@ impl Tracker {
 
     /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
     fn released4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let found = self.owned_by_sender(query.message.ciaddr, &query).map(|lease| lease.address);
+        let found = self.owned_by_sender(query.message.ciaddr, &query).cloned();
         let exchange = Exchange4 { query: Some(query), answer: None };
-        let Some(lease) = found.and_then(|address| self.leases4.remove(address)) else {
+        let Some(lease) = found else {
             return self.commit_nothing(at, Event::Commit, exchange);
         };
-        let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+        let kept = self
+            .released_state()
+            .and_then(|state| self.leases4.keep_released(&mut self.deadlines, at, &lease, state));
+        let deleted = kept.unwrap_or_else(|| {
+            self.leases4.remove(lease.address);
+            lease.clone()
+        });
+        let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease) };
         self.emit(at, Event::Release, released);
-        let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![lease] };
+        let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![deleted] };
         self.emit(at, Event::Release, committed);
     }
 
     /// A DECLINE: of the lease at the requested address, if it is the client's.
     fn declined4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let requested = query.message.requested_address();
-        let found = requested.and_then(|address| self.owned_by_sender(address, &query)).cloned();
+        let Some(requested) = query.message.requested_address() else {
+            return self.rejected4(at, query);
+        };
+        let running = |lease: &&Lease4| lease.state == LeaseState::Default && !lease.is_overdue(at);
+        let found = self
+            .owned_by_sender(requested, &query)
+            .filter(|lease| !self.config.version.declines_only_running_leases() || running(lease))
+            .cloned();
         let exchange = Exchange4 { query: Some(query), answer: None };
         let Some(lease) = found else {
             return self.commit_nothing(at, Event::Commit, exchange);

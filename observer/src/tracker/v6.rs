@@ -15,8 +15,6 @@ use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurr
 
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
 const NO_BINDING: u16 = 3;
-/// What Kea 2.2 writes in place of the DUID of a declined lease.
-const NOBODY: [u8; 1] = [0];
 
 /// What an answer has in common with its question.
 type Key = (u32, Duid);
@@ -35,13 +33,14 @@ impl Tracker {
                 if !self.answers.query_counts(observed.direction) {
                     self.counters.foreign_queries += 1;
                 } else if let Some(key) = key(&observed) {
-                    self.exchanges6.ask(at, key, observed);
+                    let bytes = observed.message.footprint();
+                    self.exchanges6.ask(at, key, observed, bytes);
                 } else {
                     // Only an Information-request may be anonymous (RFC 8415 section 18.2.6), and it makes no lease.
                     self.counters.other_messages += 1;
                 }
             }
-            MessageType::REPLY => {
+            MessageType::REPLY | MessageType::ADDR_REG_REPLY => {
                 if self.answers.answer_counts(observed.direction) {
                     self.reply6(at, observed);
                 } else {
@@ -68,6 +67,9 @@ impl Tracker {
             Some(MessageType::SOLICIT) if answer.message.has_rapid_commit() => self.granted6(at, exchange),
             Some(MessageType::RELEASE) => self.released6(at, exchange),
             Some(MessageType::DECLINE) => self.declined6(at, exchange),
+            Some(MessageType::ADDR_REG_INFORM) if self.config.version.registers_addresses() => {
+                self.registered6(at, exchange);
+            }
             Some(_) => {}
             None => {
                 // Any question can be behind it. Addresses with a lifetime tell that it gave a lease.
@@ -118,8 +120,10 @@ impl Tracker {
             return (Some(granted), None);
         };
         if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
-            if stored.state != LeaseState::Declined {
-                // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it.
+            let reused = stored.state == LeaseState::ExpiredReclaimed || stored.is_overdue(at);
+            if reused && self.config.version.keeps_hardware_address_of_last_holder() {
+                // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it. A record that was
+                // neither must have been deleted unseen, and there was none to reuse.
                 granted.hwaddr = stored.hwaddr;
             }
             let end = self.leases6.taken_over(at, &stored);
@@ -163,12 +167,16 @@ impl Tracker {
     /// named with a lifetime of zero.
     fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
-        let is_given = |address| given(ia).any(|lease| lease.address == address);
-        let is_withdrawn = |address| ia.leases().any(|lease| lease.address == address);
+        let (withdrawn, given): (Vec<IaLease>, Vec<IaLease>) =
+            ia.leases().partition(|lease| lease.valid_lifetime == Lifetime::Seconds(0));
+        if withdrawn.is_empty() && given.is_empty() {
+            return vec![];
+        }
+        let is_in = |leases: &[IaLease], address| leases.iter().any(|lease| lease.address == address);
         let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
-                && !is_given(lease.address)
-                && (is_withdrawn(lease.address) || given(ia).any(|given| self.is_same_network6(lease, &given)))
+                && !is_in(&given, lease.address)
+                && (is_in(&withdrawn, lease.address) || given.iter().any(|given| self.is_same_network6(lease, given)))
         });
         gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }
@@ -198,11 +206,16 @@ impl Tracker {
     fn released6(&mut self, at: Timestamp, exchange: Exchange6) {
         let mut deleted = Vec::new();
         for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
-            let Some(key) = self.owned6(&exchange, ia, lease.address).map(Record::key) else { continue };
-            let Some(lease) = self.leases6.remove(key) else { continue };
-            let released = Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+            let Some(lease) = self.owned6(&exchange, ia, lease.address).cloned() else { continue };
+            let kept = self
+                .released_state()
+                .and_then(|state| self.leases6.keep_released(&mut self.deadlines, at, &lease, state));
+            deleted.push(kept.unwrap_or_else(|| {
+                self.leases6.remove(lease.key());
+                lease.clone()
+            }));
+            let released = Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease) };
             self.emit(at, Event::Release, released);
-            deleted.push(lease);
         }
         let event = if deleted.is_empty() { Event::Commit } else { Event::Release };
         self.emit(at, event, Occurrence::Committed6 { exchange, leases: vec![], deleted });
@@ -216,9 +229,14 @@ impl Tracker {
             IaKind::Temporary | IaKind::PrefixDelegation => vec![],
         });
         for (ia, lease) in addresses {
-            let Some(lease) = self.owned6(&exchange, ia, lease.address).cloned() else { continue };
+            let running = |lease: &&Lease6| lease.state == LeaseState::Default && !lease.is_overdue(at);
+            let version = self.config.version;
+            let found = self
+                .owned6(&exchange, ia, lease.address)
+                .filter(|lease| !version.declines_only_running_leases() || running(lease));
+            let Some(lease) = found.cloned() else { continue };
             let declined = Lease6 {
-                duid: Duid::new(&NOBODY),
+                duid: Duid::new(version.declined_duid()),
                 hwaddr: None,
                 hostname: Box::default(),
                 cltt: at.whole_second(),
@@ -234,6 +252,42 @@ impl Tracker {
         }
         let event = if leases.is_empty() { Event::Commit } else { Event::Decline };
         self.emit(at, event, Occurrence::Committed6 { exchange, leases, deleted: vec![] });
+    }
+
+    /// An ADDR-REG-REPLY: the server has taken note of an address that the client made up (RFC 9686).
+    fn registered6(&mut self, at: Timestamp, exchange: Exchange6) {
+        let Some(view) = View6::new(self, at, &exchange) else { return };
+        let Some(named) = exchange.query.as_deref().and_then(|query| query.message.registered_address()) else {
+            return;
+        };
+        let lease = Lease6 {
+            kind: IaKind::NonTemporary,
+            address: named.address,
+            prefix_len: 128,
+            duid: view.duid,
+            // A registration belongs to no identity association.
+            iaid: 0,
+            hwaddr: view.hwaddr,
+            hostname: view.hostname,
+            cltt: view.cltt,
+            preferred_lifetime: named.preferred_lifetime,
+            valid_lifetime: named.valid_lifetime,
+            state: LeaseState::Registered,
+            subnet_id: self.config.dhcp6.subnet_of_address(named.address).map(|subnet| subnet.id),
+        };
+        let old = self.leases6.get(lease.key()).filter(|old| old.state == LeaseState::Registered).cloned();
+        let event = if old.is_some() { Event::Renew } else { Event::Commit };
+        self.leases6.store(&mut self.deadlines, lease.clone());
+        self.emit(
+            at,
+            event,
+            Occurrence::Register6 {
+                exchange: exchange.clone(),
+                old: old.map(Box::new),
+                lease: Box::new(lease.clone()),
+            },
+        );
+        self.emit(at, event, Occurrence::Committed6 { exchange, leases: vec![lease], deleted: vec![] });
     }
 
     /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
 use nix::net::if_::if_nametoindex;
@@ -14,7 +15,12 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 /// ends with the last thread and descriptor in it.
 pub struct Namespace {
     before: File,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One namespace at a time. A thread that starts `ip` forks, and until the child becomes `ip` it holds a copy of every
+/// descriptor, also of links that another test believes to have closed.
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Namespace {
     /// Enters a new one with the pair `left` and `right`, both up.
@@ -26,13 +32,14 @@ impl Namespace {
 
     /// Enters a new one that has a loopback interface, which is down, and nothing else.
     pub fn empty() -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = File::open("/proc/thread-self/ns/net").expect("a thread has a network namespace");
         unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace can be made");
         // Neighbour discovery would add frames that no test sent. The setting is of this namespace, and of the
         // interfaces made in it from now on.
         let disable = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
         disable.expect("IPv6 can be disabled");
-        Self { before }
+        Self { before, _alone: alone }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::dialect::variable::{Source, Variable};
 
 use super::lease::{LEASE4, LEASE6};
 use super::query4::{QUERY4, SUBNET4, pkt4};
-use super::query6::{PKT6_IA, QUERY6};
+use super::query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
 
 /// One line of the reference.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ fn row(
 /// Every variable of every hook point, in the order in which a hook gets them.
 pub fn reference() -> Vec<Row> {
     const QUERIES4: &str = "lease4_renew, leases4_committed, lease4_release, lease4_decline";
-    const QUERIES6: &str = "lease6_renew, lease6_rebind, leases6_committed, lease6_release, lease6_decline";
+    const QUERIES6: &str = "lease6_renew, lease6_rebind, leases6_committed, lease6_release, lease6_decline, addr6_register";
     const ONE4: &str = "lease4_renew, lease4_release, lease4_decline, lease4_expire, lease4_recover";
     const ONE6: &str =
         "lease6_renew, lease6_rebind, lease6_release, lease6_decline, lease6_expire, lease6_recover";
@@ -63,6 +63,10 @@ pub fn reference() -> Vec<Row> {
         row("DELETED_LEASES4_SIZE", "leases4_committed", Source::Tracked, false, "how many leases it took away"),
         rows("leases4_committed", "DELETED_LEASES4_AT<i>_", LEASE4),
         rows(QUERIES6, "", QUERY6),
+        rows(QUERIES6, "", QUERY6_RELAY),
+        row("ADDRESS6", "addr6_register", Source::Observed, false, "the registered address (3.0)"),
+        rows("addr6_register", "OLD_LEASE6_", LEASE6),
+        rows("addr6_register", "NEW_LEASE6_", LEASE6),
         rows(ONE6, "LEASE6_", LEASE6),
         rows(EXTENDED6, "", PKT6_IA),
         row("LEASES6_SIZE", "leases6_committed", Source::Tracked, false, "how many leases the exchange gave"),

@@ -89,7 +89,7 @@ fn never_more_than_the_limit_run() {
     assert_eq!((schedule.running(), schedule.queued()), (2, 3));
     schedule.handle_ended(ids[1], at(1), Ended::Exited(0));
     assert_eq!(starts(&mut schedule, at(1)), [2]);
-    assert_eq!(starts(&mut schedule, at(9)), []);
+    assert_eq!(starts(&mut schedule, at(9)), [0_u32; 0]);
 }
 
 #[test]
