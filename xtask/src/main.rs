@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+mod bench;
 mod command;
 mod docs;
 mod ebpf;
@@ -21,7 +22,9 @@ verbs:
   test [ARGUMENT...]
         install the servers and tools that the tests need (apt), then run all tests; as root, or through sudo
   docs [--check]
-        put the table of variables into README.md; --check only says whether it is current";
+        put the table of variables into README.md; --check only says whether it is current
+  bench [filter] [throughput] [memory] [latency]
+        measure, side by side with what the figures are to be compared with; filter and latency need root";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +44,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ebpf", "--check"] => ebpf::check(&root()?),
         ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
         ["test", passed_on @ ..] => test::run(&root()?, passed_on),
+        ["bench", parts @ ..] => bench::run(&root()?, parts),
         ["docs"] => docs::write(&root()?),
         ["docs", "--check"] => docs::check(&root()?),
         ["help" | "--help" | "-h"] => {

@@ -100,7 +100,7 @@ pub struct Message {
     pub chaddr: HardwareAddress,
     /// Option 53; `None` for BOOTP.
     pub message_type: Option<MessageType>,
-    /// All options, in the bytes of the message.
+    /// All options.
     pub options: Options,
     /// What was wrong, in the order of the bytes.
     pub malformed: Vec<Malformed>,

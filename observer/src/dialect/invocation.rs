@@ -27,22 +27,32 @@ impl Strings {
 
     /// Appends one string that `write` appends to the block; what it writes is cut at its first NUL octet.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.push_if(|block| {
-            write(block);
-            true
-        });
+        let start = self.block.len();
+        write(&mut self.block);
+        self.end_string(start);
     }
 
-    /// The same, but nothing is appended when `write` says false.
-    pub fn push_if(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+    /// Appends `prefix`, `name`, `=` and the value that `write` appends, or nothing when `write` says false.
+    ///
+    /// Names are ours, so only the value is searched for a NUL octet: the search is a good part of the cost.
+    pub fn push_variable(&mut self, prefix: &str, name: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let start = self.block.len();
-        if !write(&mut self.block) {
+        self.block.extend_from_slice(prefix.as_bytes());
+        self.block.extend_from_slice(name.as_bytes());
+        self.block.push(b'=');
+        let value = self.block.len();
+        if write(&mut self.block) {
+            self.end_string(value);
+        } else {
             self.block.truncate(start);
-            return;
         }
-        let written = self.block.get(start..).unwrap_or_default();
+    }
+
+    /// Ends the string at the end of the block, or at its first NUL octet from `unsure` on.
+    fn end_string(&mut self, unsure: usize) {
+        let written = self.block.get(unsure..).unwrap_or_default();
         if let Some(nul) = written.iter().position(|&octet| octet == 0) {
-            self.block.truncate(start + nul);
+            self.block.truncate(unsure + nul);
         }
         self.block.push(0);
         self.ends.push(u32::try_from(self.block.len()).unwrap_or(u32::MAX));

@@ -5,8 +5,6 @@ mod query4;
 mod query6;
 mod reference;
 
-use std::fmt::Write as _;
-
 use crate::config::KeaVersion;
 use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
 
@@ -129,12 +127,16 @@ fn write_remove(environment: &mut Strings, remove: bool) {
 
 /// `<NAME>_SIZE`, then the variables of each element behind `<NAME>_AT<index>_`.
 fn write_list<L>(environment: &mut Strings, name: &str, list: &[L], write: impl Fn(&mut Strings, &str, &L)) {
-    let mut prefix = format!("{name}_SIZE");
-    write_one(environment, &prefix, |out| text::number(out, list.len()));
+    environment.push_variable(name, "_SIZE", |out| {
+        text::number(out, list.len());
+        true
+    });
+    let mut prefix = String::with_capacity(name.len() + 8);
     for (index, element) in list.iter().enumerate() {
         prefix.clear();
-        // Writing to a string cannot fail.
-        let _ = write!(prefix, "{name}_AT{index}_");
+        for piece in [name, "_AT", itoa::Buffer::new().format(index), "_"] {
+            prefix.push_str(piece);
+        }
         write(environment, &prefix, element);
     }
 }
