@@ -107,7 +107,7 @@ pub fn hook_totals(counters: &hook::Counters) -> String {
 /// The table of variables for the README, in Markdown.
 pub fn variables_markdown() -> String {
     let mut text = String::from("| variable | hook points | known how | what it says |\n|---|---|---|---|\n");
-    for row in dialect::kea::reference() {
+    for row in dialect::reference::reference() {
         let presence = if row.optional { "; left out when there is none" } else { "" };
         // Writing to a string cannot fail.
         let _ = writeln!(

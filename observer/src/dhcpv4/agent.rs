@@ -4,18 +4,12 @@ use std::collections::BTreeMap;
 
 /// Sub-option 53 is the message type of Kea's own universe and is lost when Kea reads the option.
 const LOST: u8 = 53;
-/// Code 255 ends up behind all others because Kea keeps it apart as the end marker of the universe.
-const LAST: u8 = 255;
 
 /// The payload of option 82 in Kea's order: sub-options by code, duplicates put together (RFC 3396), a tail that runs
 /// past the end left out.
 pub fn normalise_agent_information(payload: &[u8]) -> Vec<u8> {
-    let mut by_code: BTreeMap<(bool, u8), Vec<u8>> = BTreeMap::new();
-    for (code, value) in sub_options(payload).filter(|(code, _)| *code != LOST) {
-        by_code.entry((code == LAST, code)).or_default().extend_from_slice(value);
-    }
     let mut whole = Vec::with_capacity(payload.len());
-    for ((_, code), value) in by_code {
+    for (code, value) in agent_sub_options(payload).into_iter().filter(|(code, _)| *code != LOST) {
         let mut rest = value.as_slice();
         loop {
             let (piece, next) = rest.split_at(rest.len().min(usize::from(u8::MAX)));
@@ -29,6 +23,15 @@ pub fn normalise_agent_information(payload: &[u8]) -> Vec<u8> {
         }
     }
     whole
+}
+
+/// All sub-options by code, duplicates put together (RFC 3396), a tail that runs past the end left out.
+pub fn agent_sub_options(payload: &[u8]) -> BTreeMap<u8, Vec<u8>> {
+    let mut by_code: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+    for (code, value) in sub_options(payload) {
+        by_code.entry(code).or_default().extend_from_slice(value);
+    }
+    by_code
 }
 
 /// The payload of one sub-option, duplicates put together; `None` when it is missing.

@@ -16,7 +16,7 @@ use std::net::Ipv4Addr;
 
 use crate::identity::HardwareAddress;
 
-pub use agent::{agent_sub_option, normalise_agent_information};
+pub use agent::{agent_sub_option, agent_sub_options, normalise_agent_information};
 pub use message_type::MessageType;
 pub use options::{Options, code};
 pub use parse::parse;

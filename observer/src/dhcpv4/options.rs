@@ -15,7 +15,10 @@ pub mod code {
     pub const OVERLOAD: u8 = 52;
     pub const MESSAGE_TYPE: u8 = 53;
     pub const SERVER_IDENTIFIER: u8 = 54;
+    pub const PARAMETER_REQUEST_LIST: u8 = 55;
+    pub const VENDOR_CLASS: u8 = 60;
     pub const CLIENT_IDENTIFIER: u8 = 61;
+    pub const USER_CLASS: u8 = 77;
     pub const RAPID_COMMIT: u8 = 80;
     pub const CLIENT_FQDN: u8 = 81;
     pub const RELAY_AGENT_INFORMATION: u8 = 82;

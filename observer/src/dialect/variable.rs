@@ -66,6 +66,16 @@ impl<T: ?Sized> Variable<T> {
         Self { name, source, meaning, value: Value::Sometimes(write) }
     }
 
+    /// Appends the value alone; nothing when the variable would be left out.
+    pub(super) fn write_value(&self, from: &T, out: &mut Vec<u8>) {
+        match self.value {
+            Value::Always(write) => write(from, out),
+            Value::Sometimes(write) => {
+                write(from, out);
+            }
+        }
+    }
+
     /// Whether the variable can be missing.
     pub fn is_optional(&self) -> bool {
         matches!(self.value, Value::Sometimes(_))

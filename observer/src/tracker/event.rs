@@ -126,6 +126,10 @@ pub struct LeaseEvent {
     pub estimated: bool,
     /// The hook point and its contents.
     pub occurrence: Occurrence,
+    /// What the record was before, for each DHCPv4 lease that the event gives; empty where it gives none.
+    pub before4: Vec<Option<Lease4>>,
+    /// What the record was before, for each DHCPv6 lease that the event gives; empty where it gives none.
+    pub before6: Vec<Option<Lease6>>,
 }
 
 /// What an event is about, for the order of hooks: those about one subject run one after the other.

@@ -1,10 +1,13 @@
 //! What the server remembers about an address or prefix, as far as the wire tells.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::dhcpv6::IaKind;
 use crate::identity::{ClientId, Duid, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
+
+use super::{Place, Relay4, Way};
 
 /// The state of a record (Kea's `Lease::STATE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +56,10 @@ pub struct Lease4 {
     pub state: LeaseState,
     /// The subnet's identifier, from the configuration.
     pub subnet_id: Option<u32>,
+    /// Where the client was last heard of.
+    pub place: Arc<Place>,
+    /// The relay that last carried a message of the client; a renewal that goes past it does not change that.
+    pub relay: Option<Arc<Relay4>>,
 }
 
 impl Lease4 {
@@ -93,6 +100,10 @@ pub struct Lease6 {
     pub state: LeaseState,
     /// The subnet's identifier, from the configuration.
     pub subnet_id: Option<u32>,
+    /// Where the client was last heard of.
+    pub place: Arc<Place>,
+    /// The way to the client, for delegated prefixes.
+    pub way: Option<Arc<Way>>,
 }
 
 impl Lease6 {

@@ -14,6 +14,7 @@ mod exchange;
 mod hardware;
 mod lease;
 mod observed;
+mod place;
 mod records;
 mod table;
 mod v4;
@@ -29,10 +30,12 @@ use crate::time::Timestamp;
 pub use counters::Counters;
 pub use event::{Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName};
 pub use lease::{Lease4, Lease6, LeaseState};
-pub use observed::{Answers, Observed, Observed4, Observed6};
+pub use observed::{Answers, Observed, Observed4, Observed6, ObservedMessage};
+pub use place::{Place, Relay4, Way};
 
 use deadlines::{Deadlines, Turn};
 use exchange::Exchanges;
+use place::Places;
 use records::{End, Record, Records};
 
 /// How much the tracker keeps.
@@ -63,6 +66,7 @@ pub struct Tracker {
     leases4: Records<Lease4>,
     leases6: Records<Lease6>,
     deadlines: Deadlines,
+    places: Places,
     /// The time of the latest message or deadline. A lease of no time at all is over at the start of its second, which may
     /// be before the message that gave it; its end is not told as if it had come first.
     latest: Timestamp,
@@ -83,6 +87,7 @@ impl Tracker {
             exchanges4: Exchanges::new(limits.exchanges),
             exchanges6: Exchanges::new(limits.exchanges),
             deadlines: Deadlines::default(),
+            places: Places::default(),
             latest: Timestamp::EPOCH,
             servers4: HashSet::new(),
             events: VecDeque::new(),
@@ -163,6 +168,19 @@ impl Tracker {
 
     fn emit_as(&mut self, at: Timestamp, event: Event, occurrence: Occurrence, estimated: bool) {
         self.counters.events += 1;
-        self.events.push_back(LeaseEvent { at, event, estimated, occurrence });
+        let (before4, before6) = (Vec::new(), Vec::new());
+        self.events.push_back(LeaseEvent { at, event, estimated, occurrence, before4, before6 });
+    }
+
+    /// Says of the event just emitted what the record of each of its leases was before.
+    fn remember_before(
+        &mut self,
+        before4: impl IntoIterator<Item = Option<Lease4>>,
+        before6: impl IntoIterator<Item = Option<Lease6>>,
+    ) {
+        if let Some(event) = self.events.back_mut() {
+            event.before4.extend(before4);
+            event.before6.extend(before6);
+        }
     }
 }

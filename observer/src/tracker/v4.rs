@@ -10,7 +10,7 @@ use crate::time::{Lifetime, Timestamp};
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker,
+    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
 };
 
 /// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
@@ -140,9 +140,14 @@ impl Tracker {
         }
     }
 
+    fn view4(&mut self, at: Timestamp, exchange: &Exchange4) -> Option<View4> {
+        let place = self.places.of(exchange.either()?);
+        View4::new(self, at, exchange, place)
+    }
+
     /// An OFFER of an address for which the client has a record: Kea goes through the motions of renewing it.
     fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
-        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let Some(view) = self.view4(at, &exchange) else { return };
         let Some(stored) = view.own_record(self) else { return };
         let offered = view.lease();
         // An offer out of the lease cache shows what is left; the hook sees the whole.
@@ -150,12 +155,14 @@ impl Tracker {
         let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
         let (state, hostname) = (stored.state, view.renewed_hostname());
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
+        let before = stored.clone();
         self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
+        self.remember_before([Some(before)], []);
     }
 
     /// An ACK: the client has a lease.
     fn granted4(&mut self, at: Timestamp, exchange: Exchange4) {
-        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let Some(view) = self.view4(at, &exchange) else { return };
         let granted = view.lease();
         if let Some(stored) = view.own_record(self).cloned() {
             return self.extended4(at, exchange, &view, stored, granted);
@@ -166,10 +173,13 @@ impl Tracker {
         self.emit_end(at, end);
         self.leases4.store(&mut self.deadlines, granted.clone());
         self.emit(at, Event::Commit, Occurrence::Committed4 { exchange, leases: vec![granted], deleted });
+        self.remember_before([None], []);
     }
 
     /// An ACK for an address of which the client has a record.
-    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, granted: Lease4) {
+    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, mut granted: Lease4) {
+        // A client that renews past its relay is still behind it.
+        granted.relay = granted.relay.or_else(|| stored.relay.clone());
         let end = self.leases4.overtaken(at, &stored);
         self.emit_end(at, end);
         let event = view.renewal();
@@ -177,12 +187,14 @@ impl Tracker {
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
         let lease = Box::new(Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() });
         self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
+        self.remember_before([Some(stored.clone())], []);
         if reused {
             // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
             return self.commit_nothing(at, event, exchange);
         }
         self.leases4.store(&mut self.deadlines, granted.clone());
         self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
+        self.remember_before([Some(stored)], []);
     }
 
     /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
@@ -228,6 +240,8 @@ impl Tracker {
             valid_lifetime: Lifetime::from_wire(self.config.dhcp4.decline_probation_period),
             state: LeaseState::Declined,
             subnet_id: lease.subnet_id,
+            place: Arc::clone(&lease.place),
+            relay: lease.relay.clone(),
         };
         self.leases4.store(&mut self.deadlines, declined.clone());
         let occurrence = Occurrence::Decline4 { exchange: exchange.clone(), lease: Box::new(lease) };
@@ -291,11 +305,13 @@ struct View4 {
     valid_lifetime: Lifetime,
     subnet: Option<SubnetName>,
     kind: Option<RequestKind>,
+    place: Arc<Place>,
+    relay: Option<Arc<Relay4>>,
 }
 
 impl View4 {
     /// `None` when there is no answer.
-    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange4) -> Option<Self> {
+    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange4, place: Arc<Place>) -> Option<Self> {
         let answer = &exchange.answer.as_deref()?.message;
         let query = exchange.query.as_deref();
         let asker = query.map_or(answer, |query| &query.message);
@@ -319,6 +335,8 @@ impl View4 {
                 match_client_id: subnet.match_client_id,
             }),
             kind: query.map(|query| query.message.request_kind(is_broadcast(query))),
+            place,
+            relay: exchange.either().and_then(Relay4::of).map(Arc::new),
         })
     }
 
@@ -338,6 +356,8 @@ impl View4 {
             valid_lifetime: self.valid_lifetime,
             state: LeaseState::Default,
             subnet_id: self.subnet.map(|subnet| subnet.id),
+            place: Arc::clone(&self.place),
+            relay: self.relay.clone(),
         }
     }
 

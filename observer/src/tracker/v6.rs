@@ -11,7 +11,7 @@ use super::hardware::hardware_address;
 use super::records::Record;
 use super::table::Owner;
 use super::v4::shows_remainder;
-use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Tracker};
+use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Place, Tracker, Way};
 
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
 const NO_BINDING: u16 = 3;
@@ -85,27 +85,34 @@ impl Tracker {
 
     /// A Reply to Request, Renew, Rebind or, by rapid commit, Solicit.
     fn granted6(&mut self, at: Timestamp, exchange: Exchange6) {
-        let Some(view) = View6::new(self, at, &exchange) else { return };
+        let Some(view) = self.view6(at, &exchange) else { return };
         let Some(answer) = exchange.answer.clone() else { return };
         let mut leases = Vec::new();
+        let mut befores = Vec::new();
         let mut deleted = Vec::new();
         let mut event = Event::Commit;
         for ia in answer.message.identity_associations() {
             deleted.extend(self.leave_others6(&view, &ia));
             for granted in given(&ia) {
                 let granted = view.lease(self, &ia, granted);
-                let (stored, extended) = self.grant6(at, &exchange, &view, &ia, granted);
-                if let Some(extended) = extended {
-                    event = extended;
+                let Grant { lease, before, extended } = self.grant6(at, &exchange, &view, &ia, granted);
+                event = extended.unwrap_or(event);
+                if let Some(lease) = lease {
+                    leases.push(lease);
+                    befores.push(before);
                 }
-                leases.extend(stored);
             }
         }
         self.emit(at, event, Occurrence::Committed6 { exchange, leases, deleted });
+        self.remember_before([], befores);
     }
 
-    /// One address or prefix of a Reply. Gives the lease unless it was answered out of the cache, and what became of an
-    /// existing one.
+    fn view6(&mut self, at: Timestamp, exchange: &Exchange6) -> Option<View6> {
+        let place = self.places.of(exchange.either()?);
+        View6::new(self, at, exchange, place)
+    }
+
+    /// One address or prefix of a Reply.
     fn grant6(
         &mut self,
         at: Timestamp,
@@ -113,11 +120,11 @@ impl Tracker {
         view: &View6,
         ia: &IdentityAssociation<'_>,
         mut granted: Lease6,
-    ) -> (Option<Lease6>, Option<Event>) {
+    ) -> Grant {
         let key = (granted.kind == IaKind::PrefixDelegation, granted.address);
         let Some(stored) = self.leases6.get(key).cloned() else {
             self.leases6.store(&mut self.deadlines, granted.clone());
-            return (Some(granted), None);
+            return Grant { lease: Some(granted), before: None, extended: None };
         };
         if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
             let reused = stored.state == LeaseState::ExpiredReclaimed || stored.is_overdue(at);
@@ -129,7 +136,7 @@ impl Tracker {
             let end = self.leases6.taken_over(at, &stored);
             self.emit_end(at, end);
             self.leases6.store(&mut self.deadlines, granted.clone());
-            return (Some(granted), None);
+            return Grant { lease: Some(granted), before: None, extended: None };
         }
 
         let question = exchange.query.as_deref().map(|query| query.message.message_type);
@@ -152,15 +159,16 @@ impl Tracker {
                 _ => Occurrence::Renew6 { exchange, ia, lease },
             };
             self.emit(at, event, occurrence);
+            self.remember_before([], [Some(stored.clone())]);
             // Unlike DHCPv4, the old record is reclaimed after the hook point of its renewal.
             let end = self.leases6.overtaken(at, &stored);
             self.emit_end(at, end);
         }
         if reused {
-            return (None, Some(event));
+            return Grant { lease: None, before: None, extended: Some(event) };
         }
         self.leases6.store(&mut self.deadlines, granted.clone());
-        (Some(granted), Some(event))
+        Grant { lease: Some(granted), before: Some(stored), extended: Some(event) }
     }
 
     /// Takes out of the table what the identity association held and the Reply does not give again: on this network, or
@@ -256,7 +264,7 @@ impl Tracker {
 
     /// An ADDR-REG-REPLY: the server has taken note of an address that the client made up (RFC 9686).
     fn registered6(&mut self, at: Timestamp, exchange: Exchange6) {
-        let Some(view) = View6::new(self, at, &exchange) else { return };
+        let Some(view) = self.view6(at, &exchange) else { return };
         let Some(named) = exchange.query.as_deref().and_then(|query| query.message.registered_address()) else {
             return;
         };
@@ -274,6 +282,8 @@ impl Tracker {
             valid_lifetime: named.valid_lifetime,
             state: LeaseState::Registered,
             subnet_id: self.config.dhcp6.subnet_of_address(named.address).map(|subnet| subnet.id),
+            place: view.place,
+            way: None,
         };
         let old = self.leases6.get(lease.key()).filter(|old| old.state == LeaseState::Registered).cloned();
         let event = if old.is_some() { Event::Renew } else { Event::Commit };
@@ -283,11 +293,12 @@ impl Tracker {
             event,
             Occurrence::Register6 {
                 exchange: exchange.clone(),
-                old: old.map(Box::new),
+                old: old.clone().map(Box::new),
                 lease: Box::new(lease.clone()),
             },
         );
         self.emit(at, event, Occurrence::Committed6 { exchange, leases: vec![lease], deleted: vec![] });
+        self.remember_before([], [old]);
     }
 
     /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown.
@@ -343,6 +354,16 @@ impl Tracker {
     }
 }
 
+/// What came of one address or prefix of a Reply.
+struct Grant {
+    /// The lease, unless it was answered out of the cache.
+    lease: Option<Lease6>,
+    /// What the client's record of it was before.
+    before: Option<Lease6>,
+    /// What became of the client's record, if there was one.
+    extended: Option<Event>,
+}
+
 /// What an identity association of a Reply gives: the addresses and prefixes with a lifetime.
 fn given<'a>(ia: &IdentityAssociation<'a>) -> impl Iterator<Item = IaLease> + use<'a> {
     ia.leases().filter(|lease| lease.valid_lifetime != Lifetime::Seconds(0))
@@ -354,16 +375,23 @@ struct View6 {
     hwaddr: Option<HardwareAddress>,
     hostname: Box<[u8]>,
     cltt: Timestamp,
+    place: Arc<Place>,
+    way: Arc<Way>,
 }
 
 impl View6 {
     /// `None` when there is no answer, or it names no client.
-    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange6) -> Option<Self> {
+    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange6, place: Arc<Place>) -> Option<Self> {
         let answer = exchange.answer.as_deref()?;
         let asker = exchange.query.as_deref().unwrap_or(answer);
+        let hwaddr = hardware_address(asker, &tracker.config.dhcp6.mac_sources);
+        // An answer tells the way to the client only by its envelope; its own source is the server.
+        let way = exchange.query.as_deref().map(|query| Way::of(query, hwaddr)).unwrap_or_default();
         Some(Self {
             duid: Duid::new(asker.message.client_duid()?),
-            hwaddr: hardware_address(asker, &tracker.config.dhcp6.mac_sources),
+            hwaddr,
+            place,
+            way: Arc::new(way),
             hostname: answer.message.hostname().unwrap_or_default(),
             cltt: at.whole_second(),
         })
@@ -388,6 +416,8 @@ impl View6 {
             valid_lifetime: granted.valid_lifetime,
             state: LeaseState::Default,
             subnet_id: subnet.map(|subnet| subnet.id),
+            place: Arc::clone(&self.place),
+            way: (ia.kind == IaKind::PrefixDelegation).then(|| Arc::clone(&self.way)),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::identity::Identifier;
 use crate::tracker::{Lease4, Lease6};
 
 /// A DHCPv4 lease, behind a prefix.
-pub(super) const LEASE4: &[Variable<Lease4>] = &[
+pub(in crate::dialect) const LEASE4: &[Variable<Lease4>] = &[
     Variable::always("ADDRESS", Source::Observed, "the leased address", |lease, out| { text::ipv4(out, lease.address) }),
     Variable::always("CLTT", Source::Observed, "client last transmission time, Unix seconds", |lease, out| { text::number(out, lease.cltt.unix_seconds()) }),
     Variable::always("HOSTNAME", Source::Observed, "the host name in the answer: option 81, else option 12", |lease, out| { out.extend_from_slice(&lease.hostname) }),
@@ -19,7 +19,7 @@ pub(super) const LEASE4: &[Variable<Lease4>] = &[
 ];
 
 /// A DHCPv6 lease, behind a prefix.
-pub(super) const LEASE6: &[Variable<Lease6>] = &[
+pub(in crate::dialect) const LEASE6: &[Variable<Lease6>] = &[
     Variable::always("ADDRESS", Source::Observed, "the leased address, or the first address of the prefix", |lease, out| { text::ipv6(out, lease.address) }),
     Variable::always("CLTT", Source::Observed, "client last transmission time, Unix seconds", |lease, out| { text::number(out, lease.cltt.unix_seconds()) }),
     Variable::always("HOSTNAME", Source::Observed, "the host name in the answer: option 39", |lease, out| { out.extend_from_slice(&lease.hostname) }),

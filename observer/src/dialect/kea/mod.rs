@@ -8,27 +8,23 @@ mod reference;
 use crate::config::KeaVersion;
 use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
 
+use super::observer;
 use super::invocation::{Invocation, Strings};
 use super::text;
 use super::variable::{write_all, write_one};
 
-use lease::{LEASE4, LEASE6};
 use query4::{Client4, QUERY4, SUBNET4, pkt4};
 use query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
 
-pub use reference::{Row, reference};
+pub(super) use lease::{LEASE4, LEASE6};
+pub(super) use reference::reference;
 
 /// The call that Kea would have made for this event, and the `OBSERVER_` variables behind Kea's own.
 pub fn invocation(event: &LeaseEvent, version: KeaVersion) -> Invocation {
     // Room for the largest call that is common, so that it is not moved while it grows.
     let mut environment = Strings::with_capacity(56, 1_536);
     write_environment(&mut environment, &event.occurrence, version);
-    write_one(&mut environment, "OBSERVER_EVENT", |out| out.extend_from_slice(event.event.name().as_bytes()));
-    for (name, is_so) in [("OBSERVER_INFERRED", event.is_inferred()), ("OBSERVER_ESTIMATED", event.estimated)] {
-        if is_so {
-            write_one(&mut environment, name, |out| out.push(b'1'));
-        }
-    }
+    observer::write(&mut environment, event);
     let mut arguments = Strings::with_capacity(1, 20);
     arguments.push(hook_point(&event.occurrence).as_bytes());
     Invocation { at: event.at, arguments, environment }
