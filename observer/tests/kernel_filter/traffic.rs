@@ -4,11 +4,12 @@ use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use aya::Ebpf;
 use aya::programs::{SchedClassifier, TcAttachType};
 use dhcp_observer::capture::live::{Attach, Capture, CaptureError, Change, Options, Readiness, Road};
 use dhcp_observer::frame::{Direction, LinkType, MetadataTag};
 use dhcp_observer::time::Timestamp;
-use dhcp_observer_ebpf::FRAME_LIMIT;
+use dhcp_observer_ebpf::{FRAME_LIMIT, OBJECT, programs};
 use log::LevelFilter;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -213,6 +214,34 @@ fn the_hooks_are_the_ones_that_were_asked_for() {
         );
         assert!(!tc("qdisc show dev left").contains("clsact"), "{attach:?}: our qdisc stayed");
         assert!(!ip("link show left").contains("xdp"), "{attach:?}");
+    }
+}
+
+#[test]
+fn ours_is_the_first_of_a_chain_that_others_began() {
+    if !privilege::granted() {
+        return;
+    }
+    let _namespace = Namespace::with_pair();
+    if !has_tcx() {
+        eprintln!("skipped: this kernel has no TCX, and so no chain");
+        return;
+    }
+    let mut theirs = Ebpf::load(OBJECT).expect("the committed object is an eBPF object");
+    let theirs: &mut SchedClassifier = theirs
+        .program_mut(programs::EMPTY)
+        .and_then(|program| program.try_into().ok())
+        .expect(programs::EMPTY);
+    theirs.load().expect(programs::EMPTY);
+    for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
+        theirs.attach("left", direction).expect("TCX");
+    }
+    let _observer = Observer::open(Attach::Tc, &["left"]);
+    for (direction, name) in [(TcAttachType::Ingress, programs::IN), (TcAttachType::Egress, programs::OUT)] {
+        let (_, chain) = SchedClassifier::query_tcx("left", direction).expect("TCX");
+        let chain: Vec<_> = chain.iter().map(|program| program.name_as_str().unwrap_or_default()).collect();
+        // The kernel keeps fifteen octets of a name.
+        assert_eq!(chain, [&name[..15], &programs::EMPTY[..15]]);
     }
 }
 
