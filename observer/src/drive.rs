@@ -144,7 +144,8 @@ impl Driver {
 
 /// Reads the payload by the protocol of its port.
 fn decode(datagram: Datagram<'_>) -> Observed {
-    let is_v6 = [datagram.source.port(), datagram.destination.port()].iter().any(|port| DHCPV6_PORTS.contains(port));
+    let is_v6 =
+        [datagram.source.port(), datagram.destination.port()].iter().any(|port| DHCPV6_PORTS.contains(port));
     macro_rules! observed {
         ($kind:ident, $message:expr) => {
             $kind {

@@ -119,7 +119,8 @@ impl Message {
     /// Option 61, the client identifier; an empty one is no identifier, and neither is one of more than
     /// [`Message::MAX_CLIENT_ID`] octets.
     pub fn client_id(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
-        let is_sound = |octets: &std::borrow::Cow<'_, [u8]>| (1..=Self::MAX_CLIENT_ID).contains(&octets.len());
+        let is_sound =
+            |octets: &std::borrow::Cow<'_, [u8]>| (1..=Self::MAX_CLIENT_ID).contains(&octets.len());
         self.options.get(code::CLIENT_IDENTIFIER).filter(is_sound)
     }
 

@@ -28,7 +28,9 @@ use crate::config::ServerConfig;
 use crate::time::Timestamp;
 
 pub use counters::Counters;
-pub use event::{Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName};
+pub use event::{
+    Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName,
+};
 pub use lease::{Lease4, Lease6, LeaseState};
 pub use observed::{Answers, Observed, Observed4, Observed6, ObservedMessage};
 pub use place::{Place, Relay4, Way};

@@ -51,7 +51,9 @@ impl Record for Lease4 {
 
     fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>> {
         match index {
-            OwnerIndex::Identifier => self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets())),
+            OwnerIndex::Identifier => {
+                self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets()))
+            }
             OwnerIndex::Hardware => {
                 (!self.hwaddr.is_empty()).then(|| Owner::Hardware(self.hwaddr.htype(), self.hwaddr.octets()))
             }
@@ -146,7 +148,7 @@ impl<L: Record> End<L> {
     pub(super) fn events(self) -> impl Iterator<Item = (Event, Occurrence, bool)> {
         let recovered = (self.lease.state() == LeaseState::Declined).then(|| self.lease.clone());
         let expire = (Event::Expire, L::expire(self.lease, self.remove), self.estimated);
-        let recover = recovered.map(|lease| (Event::Recover, L::recover(lease), false));
+        let recover = recovered.map(|lease| (Event::Recover, L::recover(lease), self.estimated));
         [Some(expire), recover].into_iter().flatten()
     }
 }
@@ -243,9 +245,9 @@ impl<L: Record> Records<L> {
             LeaseState::Default | LeaseState::Declined | LeaseState::Released | LeaseState::Registered => {
                 lease.expiry().filter(|_| self.timers.reclaim_timer_wait_time != 0)
             }
-            LeaseState::ExpiredReclaimed => {
-                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(self.timers.hold_reclaimed_time)))
-            }
+            LeaseState::ExpiredReclaimed => lease
+                .expiry()
+                .map(|expiry| expiry + Duration::from_secs(u64::from(self.timers.hold_reclaimed_time))),
         }
     }
 

@@ -154,7 +154,12 @@ impl<L: Record> Table<L> {
             None => {
                 let hash = self.hasher.hash_one(lease.key());
                 // The limits keep a table far below 2^32 records.
-                let slot = u32::try_from(self.entries.insert(Entry { lease, scheduled: None, links: Default::default() })).unwrap_or(u32::MAX);
+                let slot = u32::try_from(self.entries.insert(Entry {
+                    lease,
+                    scheduled: None,
+                    links: Default::default(),
+                }))
+                .unwrap_or(u32::MAX);
                 let (entries, hasher) = (&self.entries, &self.hasher);
                 self.by_key.insert_unique(hash, slot, |&slot| {
                     entries.get(slot as usize).map_or(0, |entry| hasher.hash_one(entry.lease.key()))
@@ -171,7 +176,9 @@ impl<L: Record> Table<L> {
         self.unindex_owner(slot, OwnerIndex::Identifier);
         self.unindex_owner(slot, OwnerIndex::Hardware);
         let entry = self.entries.try_remove(slot as usize)?;
-        if let Ok(found) = self.by_key.find_entry(self.hasher.hash_one(entry.lease.key()), |&other| other == slot) {
+        if let Ok(found) =
+            self.by_key.find_entry(self.hasher.hash_one(entry.lease.key()), |&other| other == slot)
+        {
             found.remove();
         }
         Some(entry.lease)

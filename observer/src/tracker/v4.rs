@@ -124,9 +124,9 @@ impl Tracker {
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
                 } else if find(MessageType::INFORM).is_some() {
                     // The client keeps an address that it has from elsewhere; there is no lease.
-                } else if let Some(query) = find(MessageType::DISCOVER).filter(|_| {
-                    given && answer.message.options.contains(code::RAPID_COMMIT)
-                }) {
+                } else if let Some(query) = find(MessageType::DISCOVER)
+                    .filter(|_| given && answer.message.options.contains(code::RAPID_COMMIT))
+                {
                     // RFC 4039: two messages instead of four.
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
                 } else if given && answer.message.lease_time().is_some() {
@@ -153,7 +153,7 @@ impl Tracker {
         // An offer out of the lease cache shows what is left; the hook sees the whole.
         let reused = self.reuses4(at, stored, &offered);
         let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
-        let (state, hostname) = (stored.state, view.renewed_hostname());
+        let (state, hostname) = (stored.state, view.renewed_hostname(&exchange));
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         let before = stored.clone();
         self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
@@ -168,7 +168,8 @@ impl Tracker {
             return self.extended4(at, exchange, &view, stored, granted);
         }
         // The client has moved: its other record on this network is gone.
-        let deleted = view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
+        let deleted =
+            view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
         let end = self.leases4.get(view.address).and_then(|stored| self.leases4.taken_over(at, stored));
         self.emit_end(at, end);
         self.leases4.store(&mut self.deadlines, granted.clone());
@@ -185,7 +186,11 @@ impl Tracker {
         let event = view.renewal();
         let reused = self.reuses4(at, &stored, &granted);
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
-        let lease = Box::new(Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() });
+        let lease = Box::new(Lease4 {
+            hostname: view.renewed_hostname(&exchange),
+            valid_lifetime,
+            ..granted.clone()
+        });
         self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
         self.remember_before([Some(stored.clone())], []);
         if reused {
@@ -259,7 +264,8 @@ impl Tracker {
     fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<&Lease4> {
         let client_id = query.message.client_id();
         self.leases4.get(address).filter(|lease| {
-            lease.state != LeaseState::Declined && lease.belongs_to(&query.message.chaddr, client_id.as_deref())
+            lease.state != LeaseState::Declined
+                && lease.belongs_to(&query.message.chaddr, client_id.as_deref())
         })
     }
 
@@ -298,8 +304,6 @@ struct View4 {
     client_id: Option<ClientId>,
     match_client_id: bool,
     hostname: Box<[u8]>,
-    /// What the client called itself.
-    own_name: Option<Box<[u8]>>,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
@@ -323,7 +327,6 @@ impl View4 {
             client_id: asker.client_id().map(|octets| ClientId::new(&octets)),
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
             hostname: answer.hostname().unwrap_or_default(),
-            own_name: query.and_then(|query| query.message.hostname()),
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.
@@ -370,7 +373,9 @@ impl View4 {
     /// hardware address.
     fn other_record(&self, tracker: &Tracker) -> Option<Ipv4Addr> {
         let elsewhere = |lease: &Lease4| {
-            lease.address != self.address && self.is_owner(lease) && self.is_same_network(tracker, lease.address)
+            lease.address != self.address
+                && self.is_owner(lease)
+                && self.is_same_network(tracker, lease.address)
         };
         let by_client_id = self.client_id().and_then(|client_id| {
             tracker.leases4.owned(Owner::ClientId(client_id.octets()), elsewhere).first().copied()
@@ -390,7 +395,9 @@ impl View4 {
     /// the answer does.
     fn is_same_network(&self, tracker: &Tracker, other: Ipv4Addr) -> bool {
         tracker.config.dhcp4.same_network(self.address, other).unwrap_or_else(|| {
-            self.mask.is_some_and(|mask| self.address.to_bits() & mask.to_bits() == other.to_bits() & mask.to_bits())
+            self.mask.is_some_and(|mask| {
+                self.address.to_bits() & mask.to_bits() == other.to_bits() & mask.to_bits()
+            })
         })
     }
 
@@ -402,11 +409,16 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self) -> Box<[u8]> {
+    fn renewed_hostname(&self, exchange: &Exchange4) -> Box<[u8]> {
         let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
-        let from_address = self.address.to_string().replace('.', "-");
-        let made_up = first_label.ends_with(from_address.as_bytes()) && self.own_name.as_ref() != Some(&self.hostname);
-        if made_up { Box::default() } else { self.hostname.clone() }
+        if first_label.is_empty() {
+            return self.hostname.clone();
+        }
+        let [a, b, c, d] = self.address.octets();
+        let is_made_up = first_label.ends_with(format!("{a}-{b}-{c}-{d}").as_bytes())
+            && exchange.query.as_deref().and_then(|query| query.message.hostname()).as_ref()
+                != Some(&self.hostname);
+        if is_made_up { Box::default() } else { self.hostname.clone() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! DHCPv6: what Kea's server does with each message, as far as the wire tells.
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -63,7 +64,9 @@ impl Tracker {
         let question = query.as_deref().map(|query| query.message.message_type);
         let exchange = Exchange6 { query, answer: Some(answer.clone()) };
         match question {
-            Some(MessageType::REQUEST | MessageType::RENEW | MessageType::REBIND) => self.granted6(at, exchange),
+            Some(MessageType::REQUEST | MessageType::RENEW | MessageType::REBIND) => {
+                self.granted6(at, exchange)
+            }
             Some(MessageType::SOLICIT) if answer.message.has_rapid_commit() => self.granted6(at, exchange),
             Some(MessageType::RELEASE) => self.released6(at, exchange),
             Some(MessageType::DECLINE) => self.declined6(at, exchange),
@@ -184,7 +187,8 @@ impl Tracker {
         let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
                 && !is_in(&given, lease.address)
-                && (is_in(&withdrawn, lease.address) || given.iter().any(|given| self.is_same_network6(lease, given)))
+                && (is_in(&withdrawn, lease.address)
+                    || given.iter().any(|given| self.is_same_network6(lease, given)))
         });
         gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }
@@ -308,11 +312,14 @@ impl Tracker {
         named: impl Fn(&IdentityAssociation<'_>) -> Vec<IaLease>,
     ) -> Vec<(IaReference, IaLease)> {
         let (Some(query), Some(answer)) = (&exchange.query, &exchange.answer) else { return vec![] };
-        let is_unknown = |ia: &IdentityAssociation<'_>| {
-            answer.message.identity_associations().any(|answered| {
-                answered.kind == ia.kind && answered.iaid == ia.iaid && answered.status() == NO_BINDING
-            })
-        };
+        // Looked up rather than searched for: a client can name thousands of associations, and the server answers each.
+        let unknown: HashSet<(IaKind, u32)> = answer
+            .message
+            .identity_associations()
+            .filter(|ia| ia.status() == NO_BINDING)
+            .map(|ia| (ia.kind, ia.iaid))
+            .collect();
+        let is_unknown = |ia: &IdentityAssociation<'_>| unknown.contains(&(ia.kind, ia.iaid));
         let associations = query.message.identity_associations().filter(|ia| !is_unknown(ia));
         associations
             .flat_map(|ia| {

@@ -22,7 +22,12 @@ fn a_cached_renewal_commits_nothing_and_leaves_the_record() {
     let calls = story.expect(["renew: lease4_renew", "renew: leases4_committed(0,0)"]);
     // The hook sees a lease renewed in full.
     calls.has(0, &[("LEASE4_CLTT", &unix(900)), ("LEASE4_VALID_LIFETIME", "3600")]);
-    story.at(3_599).expect_nothing().at(3_600).expect(["expire: lease4_expire"]).has(0, &[("LEASE4_CLTT", &unix(0))]);
+    story
+        .at(3_599)
+        .expect_nothing()
+        .at(3_600)
+        .expect(["expire: lease4_expire"])
+        .has(0, &[("LEASE4_CLTT", &unix(0))]);
 }
 
 #[test]
@@ -31,7 +36,9 @@ fn an_offer_out_of_the_cache_shows_a_full_lease_to_the_hook() {
     story.at(0).given(&client, A);
     let discover = client.discover();
     story.at(600).asks(&discover).answers(&discover.offer(A).lifetime(3_000));
-    story.expect(["renew: lease4_renew"]).has(0, &[("LEASE4_VALID_LIFETIME", "3600"), ("LEASE4_CLTT", &unix(600))]);
+    story
+        .expect(["renew: lease4_renew"])
+        .has(0, &[("LEASE4_VALID_LIFETIME", "3600"), ("LEASE4_CLTT", &unix(600))]);
 }
 
 #[test]
@@ -67,7 +74,9 @@ fn without_a_configured_cache_a_shorter_lease_is_just_shorter() {
     story.at(0).given(&client, A);
     let renew = client.renew(A);
     story.at(600).asks(&renew).answers(&renew.ack(A).lifetime(3_000));
-    story.expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]).has(0, &[("LEASE4_VALID_LIFETIME", "3000")]);
+    story
+        .expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"])
+        .has(0, &[("LEASE4_VALID_LIFETIME", "3000")]);
 }
 
 #[test]
@@ -82,7 +91,8 @@ fn an_endless_lease_is_always_cached() {
 
 #[test]
 fn cached_associations_are_left_out_and_the_others_are_not() {
-    let (mut story, client) = (Story::with(subnet6(|subnet| subnet.cache = threshold(0.25))), wire6::client(1));
+    let (mut story, client) =
+        (Story::with(subnet6(|subnet| subnet.cache = threshold(0.25))), wire6::client(1));
     let leases = |na: (u32, u32), pd: (u32, u32)| {
         vec![
             wire6::na(1, vec![wire6::address("2001:db8:1::5", na.0, na.1)]),
@@ -93,11 +103,24 @@ fn cached_associations_are_left_out_and_the_others_are_not() {
     story.at(0).replied(&client.request(full()), full()).expect(["commit: leases6_committed(2,0)"]);
     story.at(500).replied(&client.renew(full()), leases((2_500, 3_500), (3_000, 4_000)));
     let calls = story.expect(["renew: lease6_renew", "renew: lease6_renew", "renew: leases6_committed(1,0)"]);
-    calls.has(0, &[("LEASE6_VALID_LIFETIME", "4000"), ("LEASE6_PREFERRED_LIFETIME", "3000"), ("LEASE6_CLTT", &unix(500))]);
+    calls.has(
+        0,
+        &[
+            ("LEASE6_VALID_LIFETIME", "4000"),
+            ("LEASE6_PREFERRED_LIFETIME", "3000"),
+            ("LEASE6_CLTT", &unix(500)),
+        ],
+    );
     calls.has(2, &[("LEASES6_AT0_TYPE", "IA_PD"), ("LEASES6_AT0_CLTT", &unix(500))]);
     // A Request is answered out of the cache too.
     story.at(600).replied(&client.request(full()), leases((2_400, 3_400), (2_900, 3_900)));
     story.expect(["renew: leases6_committed(0,0)"]);
-    story.at(4_000).expect(["expire: lease6_expire"]).has(0, &[("LEASE6_TYPE", "IA_NA"), ("LEASE6_CLTT", &unix(0))]);
-    story.at(4_500).expect(["expire: lease6_expire"]).has(0, &[("LEASE6_TYPE", "IA_PD"), ("LEASE6_CLTT", &unix(500))]);
+    story
+        .at(4_000)
+        .expect(["expire: lease6_expire"])
+        .has(0, &[("LEASE6_TYPE", "IA_NA"), ("LEASE6_CLTT", &unix(0))]);
+    story
+        .at(4_500)
+        .expect(["expire: lease6_expire"])
+        .has(0, &[("LEASE6_TYPE", "IA_PD"), ("LEASE6_CLTT", &unix(500))]);
 }

@@ -45,7 +45,10 @@ fn a_flood_of_questions_makes_room_for_itself_only() {
         story.asks(&nth(number).0.discover()).expect_nothing();
     }
     assert_eq!(story.counters().exchanges_evicted, 990);
-    story.dora(&client(1), "192.0.2.100").expect(["commit: leases4_committed(1,0)"]).has(0, &[("OBSERVER_INFERRED", "-")]);
+    story
+        .dora(&client(1), "192.0.2.100")
+        .expect(["commit: leases4_committed(1,0)"])
+        .has(0, &[("OBSERVER_INFERRED", "-")]);
 }
 
 #[test]
@@ -88,8 +91,12 @@ fn one_owner_of_very_many_leases_is_no_burden() {
     let (last, first) = ("10.0.15.1", "10.0.0.1");
     story.acked(&client.reboot(last), last).expect(["commit: leases4_committed(1,1)"]);
     story.acked(&client.reboot(first), first).expect(["commit: leases4_committed(1,0)"]);
-    story.replied(&six.renew(ia("2001:db8:0:7cf::2")), ia("2001:db8:0:7cf::2")).expect(["commit: leases6_committed(1,1)"]);
-    story.replied(&six.renew(ia("2001:db8::2")), ia("2001:db8::2")).expect(["commit: leases6_committed(1,0)"]);
+    story
+        .replied(&six.renew(ia("2001:db8:0:7cf::2")), ia("2001:db8:0:7cf::2"))
+        .expect(["commit: leases6_committed(1,1)"]);
+    story
+        .replied(&six.renew(ia("2001:db8::2")), ia("2001:db8::2"))
+        .expect(["commit: leases6_committed(1,0)"]);
     // All are taken out of the lists again.
     story.at(20_000).calls();
     assert_eq!((story.counters().leases4, story.counters().leases6), (0, 0));
@@ -117,7 +124,8 @@ fn no_variable_grows_too_long_to_start_a_hook() {
     let (mut story, client) = (Story::new(), wire6::client(1));
     let ia = || vec![wire6::na(1, vec![wire6::address("2001:db8::1", 1, 2)])];
     let request = client.request(ia());
-    let answer = request.reply(ia()).with((39, [&[1][..], &[&[63][..], &long(63)].concat().repeat(900)].concat()));
+    let answer =
+        request.reply(ia()).with((39, [&[1][..], &[&[63][..], &long(63)].concat().repeat(900)].concat()));
     story.at(0).whole(&request, Direction::In).whole(&answer, Direction::Out);
     check(&story.calls().0);
     let long = wire6::client(1).duid(&long(60_000));
@@ -128,12 +136,23 @@ fn no_variable_grows_too_long_to_start_a_hook() {
 #[test]
 fn a_frame_cut_or_bent_anywhere_is_survived() {
     let interface = Arc::new(Interface { index: None, name: String::new() });
-    let client = client(1).client_id(&[1, 2]).with(12, b"name").with(81, b"\x04\x00\x00\x05HostA").with(82, b"\x01\x01x");
+    let client = client(1)
+        .client_id(&[1, 2])
+        .with(12, b"name")
+        .with(81, b"\x04\x00\x00\x05HostA")
+        .with(82, b"\x01\x01x");
     let request = client.select("192.0.2.100");
-    let ia = || vec![wire6::na(1, vec![wire6::address("2001:db8::1", 1, 2)]), wire6::pd(2, vec![wire6::prefix("2001:db8::", 56, 1, 2)])];
-    let six = wire6::client(1).request(ia()).with(wire6::fqdn(&["a", "b"])).relayed("2001:db8::9", vec![(79, vec![0, 1, 2])]);
-    let frames =
-        [request.frame(), request.ack("192.0.2.100").frame(), six.frame(), six.reply(ia()).frame()];
+    let ia = || {
+        vec![
+            wire6::na(1, vec![wire6::address("2001:db8::1", 1, 2)]),
+            wire6::pd(2, vec![wire6::prefix("2001:db8::", 56, 1, 2)]),
+        ]
+    };
+    let six = wire6::client(1)
+        .request(ia())
+        .with(wire6::fqdn(&["a", "b"]))
+        .relayed("2001:db8::9", vec![(79, vec![0, 1, 2])]);
+    let frames = [request.frame(), request.ack("192.0.2.100").frame(), six.frame(), six.reply(ia()).frame()];
     let mut story = Story::tapping(ServerConfig::default(), Answers::Both, Limits::default());
     for (millis, frame) in (0..).zip(&frames) {
         story.at_millis(millis);
@@ -149,4 +168,22 @@ fn a_frame_cut_or_bent_anywhere_is_survived() {
     }
     story.at(1_000_000_000).calls();
     assert_eq!(story.deadline().is_some(), story.counters().deadlines > 0);
+}
+
+#[test]
+fn thousands_of_associations_in_one_message_are_looked_at_once_each() {
+    let (mut story, client) = (Story::new(), wire6::client(1));
+    let count = 2_500;
+    let named = || (0..count).map(|iaid| wire6::na(iaid, vec![])).collect::<Vec<_>>();
+    let refused = || (0..count).map(|iaid| wire6::na(iaid, vec![wire6::status(3)])).collect::<Vec<_>>();
+    let one = || vec![wire6::na(count, vec![wire6::address("2001:db8::1", 1, 9_999)])];
+    story.at(0).replied(&client.request(one()), one()).expect(["commit: leases6_committed(1,0)"]);
+    for _ in 0..20 {
+        let release = client.release([named(), vec![]].concat());
+        story.whole(&release, Direction::In).whole(&release.reply(refused()), Direction::Out);
+        story.expect(["commit: leases6_committed(0,0)"]);
+    }
+    let release = client.release([named(), one()].concat());
+    story.whole(&release, Direction::In).whole(&release.reply(refused()), Direction::Out);
+    story.expect(["release: lease6_release", "release: leases6_committed(0,1)"]);
 }

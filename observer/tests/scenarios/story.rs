@@ -132,12 +132,22 @@ impl Story {
     }
 
     /// A frame passes on another interface.
-    pub fn pass_on(&mut self, interface: &Arc<Interface>, packet: &impl Packet, direction: Direction) -> &mut Self {
+    pub fn pass_on(
+        &mut self,
+        interface: &Arc<Interface>,
+        packet: &impl Packet,
+        direction: Direction,
+    ) -> &mut Self {
         self.pass_bytes(interface, &packet.frame(), direction)
     }
 
     /// Bytes pass.
-    pub fn pass_bytes(&mut self, interface: &Arc<Interface>, bytes: &[u8], direction: Direction) -> &mut Self {
+    pub fn pass_bytes(
+        &mut self,
+        interface: &Arc<Interface>,
+        bytes: &[u8],
+        direction: Direction,
+    ) -> &mut Self {
         self.pass_as(LinkType::Ethernet, interface, bytes, direction)
     }
 

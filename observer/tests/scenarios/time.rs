@@ -57,7 +57,8 @@ fn leases_end_in_the_order_of_their_deadlines_across_families() {
     let six = wire6::client(3);
     let ia = || vec![wire6::na(1, vec![short(20)("2001:db8::1")])];
     story.replied(&six.request(ia()), ia()).calls();
-    let calls = story.at(60).expect(["expire: lease4_expire", "expire: lease6_expire", "expire: lease4_expire"]);
+    let calls =
+        story.at(60).expect(["expire: lease4_expire", "expire: lease6_expire", "expire: lease4_expire"]);
     calls.has(0, &[("LEASE4_ADDRESS", B)]).has(2, &[("LEASE4_ADDRESS", A)]);
     assert_eq!([0, 1, 2].map(|index| calls.at(index) / SECOND), [10, 20, 30]);
 }

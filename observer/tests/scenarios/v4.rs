@@ -68,7 +68,10 @@ fn a_known_client_that_begins_anew_is_renewed_at_discover_and_at_request() {
         .expect(["renew: lease4_renew", "renew: lease4_renew", "renew: leases4_committed(1,0)"])
         .has(0, &[("QUERY4_TYPE", "DHCPDISCOVER"), ("LEASE4_CLTT", &unix(60)), ("LEASE4_STATE", "default")])
         .has(0, &[("SUBNET4_ID", "7"), ("SUBNET4_NAME", "192.0.2.0/24"), ("SUBNET4_PREFIX_LEN", "24")])
-        .has(1, &[("QUERY4_TYPE", "DHCPREQUEST"), ("LEASE4_VALID_LIFETIME", "3600"), ("LEASE4_SUBNET_ID", "7")])
+        .has(
+            1,
+            &[("QUERY4_TYPE", "DHCPREQUEST"), ("LEASE4_VALID_LIFETIME", "3600"), ("LEASE4_SUBNET_ID", "7")],
+        )
         .has(2, &[("LEASES4_AT0_CLTT", &unix(60))]);
 }
 
@@ -101,11 +104,14 @@ fn each_kind_of_request_renews_and_the_event_tells_them_apart() {
         // Through a relay a broadcast arrives by unicast: ciaddr and giaddr together are a rebinding client.
         (50, client.rebind(A).relayed("192.0.2.2", &[]), "rebind"),
     ] {
-        let calls = story.at(at).acked(&query, A).expect([
-            &format!("{event}: lease4_renew"),
-            &format!("{event}: leases4_committed(1,0)"),
-        ]);
-        calls.has(0, &[("LEASE4_CLTT", &unix(at)), ("LEASE4_STATE", "default"), ("PKT4_HWADDR", "02:aa:00:00:00:01")]);
+        let calls = story
+            .at(at)
+            .acked(&query, A)
+            .expect([&format!("{event}: lease4_renew"), &format!("{event}: leases4_committed(1,0)")]);
+        calls.has(
+            0,
+            &[("LEASE4_CLTT", &unix(at)), ("LEASE4_STATE", "default"), ("PKT4_HWADDR", "02:aa:00:00:00:01")],
+        );
         calls.has(1, &[("LEASES4_AT0_CLTT", &unix(at))]);
     }
     story.at(3_649).expect_nothing().at(3_650).expect(["expire: lease4_expire"]);
@@ -294,7 +300,10 @@ fn kea_commits_nothing_for_what_fails_its_sanity_checks() {
 fn a_client_without_hardware_address_is_its_identifier() {
     let (mut story, client) = (Story::new(), client(1).chaddr(&[]).client_id(&[0, 9, 9]));
     story.at(0).given(&client, A);
-    let calls = story.at(5).acked(&client.renew(A), A).expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
+    let calls = story
+        .at(5)
+        .acked(&client.renew(A), A)
+        .expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
     calls.has(0, &[("LEASE4_CLIENT_ID", "00:09:09"), ("LEASE4_HWADDR", ""), ("LEASE4_HWADDR_TYPE", "1")]);
 }
 
@@ -316,10 +325,12 @@ fn bootp_and_messages_that_go_the_wrong_way_are_nothing() {
 fn a_rapid_commit_is_a_lease_at_discover() {
     let (mut story, client) = (Story::new(), client(1));
     let discover = client.discover().with(80, &[]);
-    story.at(0).asks(&discover).answers(&discover.ack(A).with(80, &[])).expect(["commit: leases4_committed(1,0)"]).has(
-        0,
-        &[("QUERY4_TYPE", "DHCPDISCOVER"), ("LEASES4_AT0_ADDRESS", A), ("OBSERVER_INFERRED", "-")],
-    );
+    story
+        .at(0)
+        .asks(&discover)
+        .answers(&discover.ack(A).with(80, &[]))
+        .expect(["commit: leases4_committed(1,0)"])
+        .has(0, &[("QUERY4_TYPE", "DHCPDISCOVER"), ("LEASES4_AT0_ADDRESS", A), ("OBSERVER_INFERRED", "-")]);
 }
 
 #[test]
@@ -383,14 +394,18 @@ fn an_answer_whose_question_was_missed_tells_what_it_repeats() {
             ("LEASES4_AT0_SUBNET_ID", "7"),
         ],
     );
-    for missed in ["TYPE", "LOCAL_ADDR", "LOCAL_PORT", "REMOTE_ADDR", "REMOTE_PORT", "HOPS", "SECS", "CIADDR", "SIADDR"]
-        .iter()
-        .chain(&["YIADDR", "LOCAL_HWADDR", "LOCAL_HWADDR_TYPE", "REMOTE_HWADDR", "REMOTE_HWADDR_TYPE"])
+    for missed in
+        ["TYPE", "LOCAL_ADDR", "LOCAL_PORT", "REMOTE_ADDR", "REMOTE_PORT", "HOPS", "SECS", "CIADDR", "SIADDR"]
+            .iter()
+            .chain(&["YIADDR", "LOCAL_HWADDR", "LOCAL_HWADDR_TYPE", "REMOTE_HWADDR", "REMOTE_HWADDR_TYPE"])
     {
         calls.has(0, &[(&format!("QUERY4_{missed}"), "")]);
     }
     // A record makes it a renewal, and a refusal is a refusal.
-    let calls = story.at(9).answers(&client.renew(A).ack(A)).expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
+    let calls = story
+        .at(9)
+        .answers(&client.renew(A).ack(A))
+        .expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
     calls.has(0, &[("OBSERVER_INFERRED", "1"), ("PKT4_CLIENT_ID", "01:02"), ("LEASE4_CLTT", &unix(9))]);
     story.at(10).answers(&client.renew(A).nak()).expect(["commit: leases4_committed(0,0)"]);
     // An ACK that gives no time may be the answer to an INFORM.
@@ -442,7 +457,9 @@ fn the_same_bytes_on_a_second_tap_are_one_frame() {
     let (query, answer) = (renew.frame(), ack.frame());
     story.at(5).pass(&renew, Direction::In).pass_bytes(&other, &query, Direction::In);
     story.at_millis(5_050).pass(&ack, Direction::Out).pass_bytes(&other, &answer, Direction::Out);
-    story.expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]).has(0, &[("QUERY4_IFACE_NAME", "vs")]);
+    story
+        .expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"])
+        .has(0, &[("QUERY4_IFACE_NAME", "vs")]);
     assert_eq!(story.totals().duplicates, 2);
 }
 
@@ -461,9 +478,10 @@ fn the_longest_hardware_address_is_kept_whole_and_a_short_one_too() {
     for octets in [&[7; 16][..], &[7]] {
         let (mut story, client) = (Story::new(), client(1).chaddr(octets));
         let expected = vec!["07"; octets.len()].join(":");
-        story.at(0).dora(&client, A).expect(["commit: leases4_committed(1,0)"]).has(
-            0,
-            &[("QUERY4_HWADDR", &expected), ("LEASES4_AT0_HWADDR", &expected)],
-        );
+        story
+            .at(0)
+            .dora(&client, A)
+            .expect(["commit: leases4_committed(1,0)"])
+            .has(0, &[("QUERY4_HWADDR", &expected), ("LEASES4_AT0_HWADDR", &expected)]);
     }
 }

@@ -54,7 +54,8 @@ fn a_server_that_does_not_heed_client_identifiers_does_not_keep_them() {
 fn a_renewal_may_come_with_another_hardware_address_and_leaves_it_in_the_lease() {
     let (mut story, one, two) = (Story::new(), client(1).client_id(&[1, 9]), client(2).client_id(&[1, 9]));
     story.at(0).given(&one, A);
-    let calls = story.at(5).acked(&two.renew(A), A).expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
+    let calls =
+        story.at(5).acked(&two.renew(A), A).expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
     calls.has(0, &[("LEASE4_HWADDR", "02:aa:00:00:00:02"), ("PKT4_CLIENT_ID", "01:09")]);
     // The first card alone is nobody that the server knows.
     story.at(6).asks(&client(1).release(A)).expect(["commit: leases4_committed(0,0)"]);
@@ -101,7 +102,10 @@ fn a_name_that_the_server_makes_up_is_made_after_the_renewal() {
     calls.has(0, &[("LEASES4_AT0_HOSTNAME", "myhost-192-0-2-100.lan.test")]);
     calls.has(1, &[("LEASE4_HOSTNAME", "")]);
     calls.has(2, &[("LEASES4_AT0_HOSTNAME", "myhost-192-0-2-100.lan.test")]);
-    story.at(4_000).expect(["expire: lease4_expire"]).has(0, &[("LEASE4_HOSTNAME", "myhost-192-0-2-100.lan.test")]);
+    story
+        .at(4_000)
+        .expect(["expire: lease4_expire"])
+        .has(0, &[("LEASE4_HOSTNAME", "myhost-192-0-2-100.lan.test")]);
 }
 
 #[test]

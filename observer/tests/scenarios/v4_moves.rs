@@ -28,7 +28,12 @@ fn a_client_that_takes_another_address_of_the_network_loses_its_old_one() {
             ("DELETED_LEASES4_AT0_STATE", "default"),
         ],
     );
-    story.at(3_600).expect_nothing().at(3_650).expect(["expire: lease4_expire"]).has(0, &[("LEASE4_ADDRESS", B)]);
+    story
+        .at(3_600)
+        .expect_nothing()
+        .at(3_650)
+        .expect(["expire: lease4_expire"])
+        .has(0, &[("LEASE4_ADDRESS", B)]);
 }
 
 #[test]
@@ -48,7 +53,9 @@ fn a_shared_network_is_one_network_and_two_subnets_are_two() {
         };
         subnets4(vec![subnet(1, "192.0.2.0"), subnet(2, "198.51.100.0")])
     };
-    for (shared, expected) in [(true, "commit: leases4_committed(1,1)"), (false, "commit: leases4_committed(1,0)")] {
+    for (shared, expected) in
+        [(true, "commit: leases4_committed(1,1)"), (false, "commit: leases4_committed(1,0)")]
+    {
         let (mut story, client) = (Story::with(network(shared)), client(1));
         story.at(0).given(&client, A);
         story.at(1).dora(&client, ELSEWHERE).expect([expected]).has(0, &[("LEASES4_AT0_SUBNET_ID", "2")]);
@@ -87,7 +94,10 @@ fn somebody_elses_overdue_record_is_reclaimed_in_passing() {
     story
         .dora(&new, A)
         .expect(["expire: lease4_expire", "commit: leases4_committed(1,0)"])
-        .has(0, &[("LEASE4_HWADDR", "02:aa:00:00:00:01"), ("LEASE4_CLTT", &unix(0)), ("LEASE4_STATE", "default")])
+        .has(
+            0,
+            &[("LEASE4_HWADDR", "02:aa:00:00:00:01"), ("LEASE4_CLTT", &unix(0)), ("LEASE4_STATE", "default")],
+        )
         .has(0, &[("REMOVE_LEASE", "false"), ("OBSERVER_ESTIMATED", "-"), ("QUERY4_TYPE", "-")])
         .has(1, &[("LEASES4_AT0_HWADDR", "02:aa:00:00:00:02"), ("DELETED_LEASES4_SIZE", "0")]);
 }
@@ -99,14 +109,19 @@ fn ones_own_overdue_record_is_reclaimed_and_renewed() {
     let discover = client.discover();
     // A DISCOVER only looks.
     story.at(9_000).asks(&discover).answers(&discover.offer(A));
-    story.expect(["renew: lease4_renew"]).has(0, &[("LEASE4_STATE", "default"), ("LEASE4_CLTT", &unix(9_000))]);
+    story
+        .expect(["renew: lease4_renew"])
+        .has(0, &[("LEASE4_STATE", "default"), ("LEASE4_CLTT", &unix(9_000))]);
     story.acked(&client.select(A), A);
     let calls =
         story.expect(["expire: lease4_expire", "renew: lease4_renew", "renew: leases4_committed(1,0)"]);
     calls.has(0, &[("LEASE4_CLTT", &unix(0)), ("REMOVE_LEASE", "false"), ("OBSERVER_ESTIMATED", "-")]);
     calls.has(1, &[("LEASE4_CLTT", &unix(9_000)), ("LEASE4_STATE", "default")]);
     // Once only.
-    story.at(9_001).acked(&client.renew(A), A).expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
+    story
+        .at(9_001)
+        .acked(&client.renew(A), A)
+        .expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
 }
 
 #[test]
@@ -129,7 +144,9 @@ fn a_reclaimed_record_is_still_its_owners_and_ends_no_second_time() {
     calls.has(1, &[("LEASE4_STATE", "default"), ("LEASE4_HOSTNAME", "nemo")]);
     let discover = client.discover();
     story.at(5_000).asks(&discover).answers(&discover.offer(A));
-    story.expect(["renew: lease4_renew"]).has(0, &[("LEASE4_STATE", "expired-reclaimed"), ("LEASE4_VALID_LIFETIME", "3600")]);
+    story
+        .expect(["renew: lease4_renew"])
+        .has(0, &[("LEASE4_STATE", "expired-reclaimed"), ("LEASE4_VALID_LIFETIME", "3600")]);
     story.acked(&client.select(A), A);
     let calls = story.expect(["renew: lease4_renew", "renew: leases4_committed(1,0)"]);
     calls.has(0, &[("LEASE4_STATE", "default")]).has(1, &[("LEASES4_AT0_STATE", "default")]);
@@ -152,24 +169,28 @@ fn a_reclaimed_record_has_lost_its_name() {
     let request = client.select(A);
     story.at(0).asks(&request).answers(&request.ack(A).with(12, b"nemo"));
     story.at(4_000).calls();
-    story.acked(&client.reboot(B), B).expect(["commit: leases4_committed(1,1)"]).has(
-        0,
-        &[("DELETED_LEASES4_AT0_STATE", "expired-reclaimed"), ("DELETED_LEASES4_AT0_HOSTNAME", "")],
-    );
+    story
+        .acked(&client.reboot(B), B)
+        .expect(["commit: leases4_committed(1,1)"])
+        .has(0, &[("DELETED_LEASES4_AT0_STATE", "expired-reclaimed"), ("DELETED_LEASES4_AT0_HOSTNAME", "")]);
     let request = client.select(B);
     story.at(5_000).asks(&request).answers(&request.ack(B).with(12, b"nemo"));
     story.at(9_000).calls();
-    story.asks(&client.release(B)).expect(["release: lease4_release", "release: leases4_committed(0,1)"]).has(
-        0,
-        &[("LEASE4_STATE", "expired-reclaimed"), ("LEASE4_HOSTNAME", ""), ("LEASE4_CLTT", &unix(5_000))],
-    );
+    story
+        .asks(&client.release(B))
+        .expect(["release: lease4_release", "release: leases4_committed(0,1)"])
+        .has(
+            0,
+            &[("LEASE4_STATE", "expired-reclaimed"), ("LEASE4_HOSTNAME", ""), ("LEASE4_CLTT", &unix(5_000))],
+        );
 }
 
 #[test]
 fn a_live_record_that_changes_hands_must_have_been_freed_unseen() {
     let (mut story, old, new) = (Story::new(), client(1), client(2));
     story.at(0).given(&old, A);
-    let calls = story.at(60).dora(&new, A).expect(["expire: lease4_expire", "commit: leases4_committed(1,0)"]);
+    let calls =
+        story.at(60).dora(&new, A).expect(["expire: lease4_expire", "commit: leases4_committed(1,0)"]);
     calls.has(0, &[("OBSERVER_ESTIMATED", "1"), ("LEASE4_HWADDR", "02:aa:00:00:00:01")]);
     calls.has(1, &[("OBSERVER_ESTIMATED", "-"), ("LEASES4_AT0_HWADDR", "02:aa:00:00:00:02")]);
     // The deadline of the old lease is not the new one's.
@@ -181,8 +202,10 @@ fn a_move_onto_an_overdue_record_ends_one_lease_and_deletes_the_other() {
     let (mut story, old, new) = (Story::with(no_reclaim_timer()), client(1), client(2));
     story.at(0).given(&old, A);
     story.at(1_000).given(&new, B);
-    let calls =
-        story.at(4_000).acked(&new.reboot(A), A).expect(["expire: lease4_expire", "commit: leases4_committed(1,1)"]);
+    let calls = story
+        .at(4_000)
+        .acked(&new.reboot(A), A)
+        .expect(["expire: lease4_expire", "commit: leases4_committed(1,1)"]);
     calls.has(0, &[("LEASE4_ADDRESS", A)]).has(1, &[("DELETED_LEASES4_AT0_ADDRESS", B)]);
 }
 
@@ -196,5 +219,24 @@ fn a_declined_address_can_be_taken_once_its_probation_is_over() {
         "recover: lease4_recover",
         "commit: leases4_committed(1,0)",
     ]);
-    calls.has(0, &[("LEASE4_STATE", "declined"), ("OBSERVER_ESTIMATED", "-")]).has(1, &[("LEASE4_STATE", "declined")]);
+    calls
+        .has(0, &[("LEASE4_STATE", "declined"), ("OBSERVER_ESTIMATED", "-")])
+        .has(1, &[("LEASE4_STATE", "declined")]);
+}
+
+#[test]
+fn a_declined_address_that_is_taken_during_its_probation_was_freed_unseen() {
+    let (mut story, old, new) = (Story::new(), client(1), client(2));
+    story.at(0).given(&old, A);
+    story.at(1).asks(&old.decline(A)).calls();
+    let calls = story.at(100).dora(&new, A).expect([
+        "expire: lease4_expire",
+        "recover: lease4_recover",
+        "commit: leases4_committed(1,0)",
+    ]);
+    calls.has(0, &[("OBSERVER_ESTIMATED", "1")]).has(1, &[("OBSERVER_ESTIMATED", "1")]);
+    calls.has(2, &[("OBSERVER_ESTIMATED", "-")]);
+    // Its probation is over and done with.
+    story.at(3_700).expect(["expire: lease4_expire"]).has(0, &[("LEASE4_STATE", "default")]);
+    story.at(200_000).expect_nothing();
 }

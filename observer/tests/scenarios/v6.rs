@@ -91,7 +91,12 @@ fn a_request_of_an_existing_binding_is_committed_and_nothing_else() {
 fn rapid_commit_needs_the_servers_consent() {
     let (mut story, client) = (Story::new(), client(1));
     let solicit = client.solicit(one(A)).with((14, vec![]));
-    story.at(0).asks(&solicit).answers(&solicit.advertise(one(A))).answers(&solicit.reply(one(A))).expect_nothing();
+    story
+        .at(0)
+        .asks(&solicit)
+        .answers(&solicit.advertise(one(A)))
+        .answers(&solicit.reply(one(A)))
+        .expect_nothing();
     story.answers(&solicit.reply(one(A)).with((14, vec![])));
     story.expect(["commit: leases6_committed(1,0)"]).has(0, &[("QUERY6_TYPE", "SOLICIT")]);
 }
@@ -116,7 +121,10 @@ fn a_renew_calls_for_each_lease_addresses_first_and_so_does_a_rebind() {
     ]);
     // In the order of the packet, not of the identifiers.
     calls.has(0, &[("LEASE6_ADDRESS", B), ("LEASE6_CLTT", &unix(150)), ("LEASE6_SUBNET_ID", "8")]);
-    calls.has(0, &[("PKT6_IA_IAID", "7"), ("PKT6_IA_IA_TYPE", "3"), ("PKT6_IA_IA_T1", "0"), ("PKT6_IA_IA_T2", "0")]);
+    calls.has(
+        0,
+        &[("PKT6_IA_IAID", "7"), ("PKT6_IA_IA_TYPE", "3"), ("PKT6_IA_IA_T1", "0"), ("PKT6_IA_IA_T2", "0")],
+    );
     calls.has(1, &[("LEASE6_ADDRESS", A), ("PKT6_IA_IAID", "6")]);
     calls.has(2, &[("LEASE6_TYPE", "IA_PD"), ("PKT6_IA_IAID", "16909060"), ("PKT6_IA_IA_TYPE", "25")]);
     calls.has(3, &[("LEASES6_AT0_ADDRESS", B), ("LEASES6_AT2_ADDRESS", P), ("DELETED_LEASES6_SIZE", "0")]);
@@ -158,7 +166,11 @@ fn addresses_withdrawn_or_replaced_are_deleted() {
     story.at(5).replied(&client.renew(one(A)), answer);
     story.expect(["commit: leases6_committed(1,1)"]).has(
         0,
-        &[("LEASES6_AT0_ADDRESS", B), ("DELETED_LEASES6_AT0_ADDRESS", A), ("DELETED_LEASES6_AT0_CLTT", &unix(0))],
+        &[
+            ("LEASES6_AT0_ADDRESS", B),
+            ("DELETED_LEASES6_AT0_ADDRESS", A),
+            ("DELETED_LEASES6_AT0_CLTT", &unix(0)),
+        ],
     );
     // Named by nobody, but replaced on its own network.
     story.at(6).replied(&client.renew(one(B)), one(A));
@@ -246,7 +258,9 @@ fn only_the_first_address_of_an_association_is_released() {
     let two = || vec![na(1, vec![address(A, 300, 600), address(B, 300, 600)])];
     story.at(0).replied(&client.request(two()), two()).expect(["commit: leases6_committed(2,0)"]);
     story.at(1).replied(&client.release(two()), vec![]);
-    story.expect(["release: lease6_release", "release: leases6_committed(0,1)"]).has(0, &[("LEASE6_ADDRESS", A)]);
+    story
+        .expect(["release: lease6_release", "release: leases6_committed(0,1)"])
+        .has(0, &[("LEASE6_ADDRESS", A)]);
 }
 
 #[test]
@@ -340,7 +354,9 @@ fn an_overdue_record_is_renewed_first_and_reclaimed_second() {
         "expire: lease6_expire",
         "renew: leases6_committed(2,0)",
     ]);
-    calls.has(0, &[("LEASE6_CLTT", &unix(900))]).has(1, &[("LEASE6_CLTT", &unix(0)), ("REMOVE_LEASE", "false")]);
+    calls
+        .has(0, &[("LEASE6_CLTT", &unix(900))])
+        .has(1, &[("LEASE6_CLTT", &unix(0)), ("REMOVE_LEASE", "false")]);
     calls.has(1, &[("OBSERVER_ESTIMATED", "-"), ("QUERY6_TYPE", "-")]);
 }
 
@@ -359,12 +375,17 @@ fn another_client_that_takes_an_overdue_record_inherits_its_hardware_address() {
     let calls = story.expect(["expire: lease6_expire", "commit: leases6_committed(1,0)"]);
     calls.has(0, &[("LEASE6_DUID", "00:03:00:01:02:aa:00:00:00:01"), ("OBSERVER_ESTIMATED", "-")]);
     // Kea 2.2 forgets to write the new one.
-    calls.has(1, &[("LEASES6_AT0_DUID", "00:03:00:01:02:aa:00:00:00:02"), ("LEASES6_AT0_HWADDR", "02:aa:00:00:00:01")]);
+    calls.has(
+        1,
+        &[("LEASES6_AT0_DUID", "00:03:00:01:02:aa:00:00:00:02"), ("LEASES6_AT0_HWADDR", "02:aa:00:00:00:01")],
+    );
     calls.has(1, &[("DELETED_LEASES6_SIZE", "0")]);
     // A Renew puts it right.
     story.at(901).replied(&new.renew(one(A)), one(A));
     let calls = story.expect(["renew: lease6_renew", "renew: leases6_committed(1,0)"]);
-    calls.has(0, &[("LEASE6_HWADDR", "02:aa:00:00:00:02")]).has(1, &[("LEASES6_AT0_HWADDR", "02:aa:00:00:00:02")]);
+    calls
+        .has(0, &[("LEASE6_HWADDR", "02:aa:00:00:00:02")])
+        .has(1, &[("LEASES6_AT0_HWADDR", "02:aa:00:00:00:02")]);
 }
 
 #[test]
@@ -383,11 +404,8 @@ fn who_takes_a_declined_record_after_its_probation_has_no_hardware_address() {
     story.at(0).given6(&old, one(A));
     story.at(1).replied(&old.decline(one(A)), vec![]).calls();
     story.at(90_000).replied(&new.request(one(A)), one(A));
-    let calls = story.expect([
-        "expire: lease6_expire",
-        "recover: lease6_recover",
-        "commit: leases6_committed(1,0)",
-    ]);
+    let calls =
+        story.expect(["expire: lease6_expire", "recover: lease6_recover", "commit: leases6_committed(1,0)"]);
     calls.has(0, &[("LEASE6_STATE", "declined"), ("OBSERVER_ESTIMATED", "-")]);
     calls.has(2, &[("LEASES6_AT0_HWADDR", ""), ("LEASES6_AT0_DUID", "00:03:00:01:02:aa:00:00:00:02")]);
 }
@@ -401,7 +419,8 @@ fn a_reclaimed_record_keeps_its_state_and_loses_its_name() {
     calls.has(1, &[("LEASE6_HOSTNAME", "host."), ("LEASE6_STATE", "default")]);
     story.at(700).replied(&client.release(one(A)), vec![]);
     let calls = story.expect(["release: lease6_release", "release: leases6_committed(0,1)"]);
-    calls.has(0, &[("LEASE6_STATE", "expired-reclaimed"), ("LEASE6_HOSTNAME", ""), ("LEASE6_CLTT", &unix(0))]);
+    calls
+        .has(0, &[("LEASE6_STATE", "expired-reclaimed"), ("LEASE6_HOSTNAME", ""), ("LEASE6_CLTT", &unix(0))]);
 }
 
 #[test]
@@ -410,7 +429,9 @@ fn a_reclaimed_record_is_renewed_without_a_second_end() {
     story.at(0).given6(&client, one(A));
     story.at(700).expect(["expire: lease6_expire"]);
     story.replied(&client.renew(one(A)), one(A));
-    story.expect(["renew: lease6_renew", "renew: leases6_committed(1,0)"]).has(0, &[("LEASE6_STATE", "default")]);
+    story
+        .expect(["renew: lease6_renew", "renew: leases6_committed(1,0)"])
+        .has(0, &[("LEASE6_STATE", "default")]);
 }
 
 #[test]
@@ -450,13 +471,16 @@ fn the_name_is_that_of_the_answer_and_a_renewal_without_one_clears_it() {
     calls.has(0, &[("LEASES6_AT0_HOSTNAME", "host.example.org.")]);
     story.at(2).replied(&client.renew(both()), both());
     let calls = story.calls();
-    calls.has(0, &[("LEASE6_HOSTNAME", "")]).has(2, &[("LEASES6_AT0_HOSTNAME", ""), ("LEASES6_AT1_HOSTNAME", "")]);
+    calls
+        .has(0, &[("LEASE6_HOSTNAME", "")])
+        .has(2, &[("LEASES6_AT0_HOSTNAME", ""), ("LEASES6_AT1_HOSTNAME", "")]);
 }
 
 #[test]
 fn an_answer_whose_question_was_missed_tells_what_it_repeats() {
     let (mut story, client) = (Story::with(subnet6(|_| {})), client(1));
-    let calls = story.at(0).answers(&client.request(both()).reply(both())).expect(["commit: leases6_committed(2,0)"]);
+    let calls =
+        story.at(0).answers(&client.request(both()).reply(both())).expect(["commit: leases6_committed(2,0)"]);
     calls.has(
         0,
         &[
@@ -537,18 +561,34 @@ fn the_hardware_address_comes_from_the_first_source_that_has_one() {
     let opaque = || client(1).duid(&[0, 2, 0, 0, 0, 9, 1]);
     let universal = "fe80::216:3eff:fe01:203";
     let any = vec![MacSource::Any];
-    let relay = |options: Options| move |query: crate::wire6::Dhcp6| query.relayed("2001:db8:1::1", options.clone());
+    let relay =
+        |options: Options| move |query: crate::wire6::Dhcp6| query.relayed("2001:db8:1::1", options.clone());
     let modem = (17, [&4491_u32.to_be_bytes()[..], &[0, 36, 0, 6, 2, 0xee, 0, 0, 0, 1]].concat());
     let cmts = (17, [&4491_u32.to_be_bytes()[..], &[4, 2, 0, 6, 2, 0xee, 0, 0, 0, 2]].concat());
     let direct = |query: crate::wire6::Dhcp6| query;
     type Way<'a> = &'a dyn Fn(crate::wire6::Dhcp6) -> crate::wire6::Dhcp6;
-    let cases: [(&str, Client, Way<'_>, Vec<MacSource>, &str, &str); 14] = [
+    type Case<'a> = (&'a str, Client, Way<'a>, Vec<MacSource>, &'a str, &'a str);
+    let cases: [Case<'_>; 14] = [
         ("DUID-LL", client(1), &direct, any.clone(), "02:aa:00:00:00:01", "1"),
-        ("DUID-LLT of InfiniBand", client(1).duid(&[0, 1, 0, 32, 9, 9, 9, 9, 7, 7]), &direct, any.clone(), "07:07", "32"),
+        (
+            "DUID-LLT of InfiniBand",
+            client(1).duid(&[0, 1, 0, 32, 9, 9, 9, 9, 7, 7]),
+            &direct,
+            any.clone(),
+            "07:07",
+            "32",
+        ),
         ("nothing, and never the frame", opaque(), &direct, any.clone(), "", ""),
         ("EUI-64", opaque().source(universal), &direct, any.clone(), "00:16:3e:01:02:03", "1"),
         ("DUID before EUI-64", client(1).source(universal), &direct, any.clone(), "02:aa:00:00:00:01", "1"),
-        ("EUI-64 of the peer", opaque().source(universal), &relay(vec![]), any.clone(), "00:16:3e:01:02:03", "1"),
+        (
+            "EUI-64 of the peer",
+            opaque().source(universal),
+            &relay(vec![]),
+            any.clone(),
+            "00:16:3e:01:02:03",
+            "1",
+        ),
         (
             "RFC 6939 before DUID",
             client(1),

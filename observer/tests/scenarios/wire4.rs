@@ -185,10 +185,8 @@ impl Dhcp4 {
     }
 
     fn gives(&self, message_type: u8, address: &str) -> Self {
-        let mut answer = self
-            .answer(message_type)
-            .with(51, &3600_u32.to_be_bytes())
-            .with(1, &[255, 255, 255, 0]);
+        let mut answer =
+            self.answer(message_type).with(51, &3600_u32.to_be_bytes()).with(1, &[255, 255, 255, 0]);
         answer.yiaddr = ip(address);
         answer
     }

@@ -180,7 +180,13 @@ impl Dhcp6 {
         let mut all: Options = self.options.iter().filter(|(code, _)| *code == 1).cloned().collect();
         all.push((2, SERVER_DUID.to_vec()));
         all.extend(options);
-        Self { message_type, options: all, source: self.destination, destination: self.source, ..self.clone() }
+        Self {
+            message_type,
+            options: all,
+            source: self.destination,
+            destination: self.source,
+            ..self.clone()
+        }
     }
 
     pub fn advertise(&self, options: Options) -> Self {
