@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::records::Record;
@@ -223,7 +224,7 @@ impl Tracker {
             address: lease.address,
             hwaddr: HardwareAddress::empty(),
             client_id: None,
-            hostname: Box::default(),
+            hostname: Octets::default(),
             cltt: at.whole_second(),
             valid_lifetime: Lifetime::from_wire(self.config.dhcp4.decline_probation_period),
             state: LeaseState::Declined,
@@ -283,9 +284,9 @@ struct View4 {
     /// What the client sent; the lease has it only where the server heeds it.
     client_id: Option<ClientId>,
     match_client_id: bool,
-    hostname: Box<[u8]>,
+    hostname: Octets,
     /// What the client called itself.
-    own_name: Option<Box<[u8]>>,
+    own_name: Option<Octets>,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
@@ -382,11 +383,11 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self) -> Box<[u8]> {
+    fn renewed_hostname(&self) -> Octets {
         let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
         let from_address = self.address.to_string().replace('.', "-");
         let made_up = first_label.ends_with(from_address.as_bytes()) && self.own_name.as_ref() != Some(&self.hostname);
-        if made_up { Box::default() } else { self.hostname.clone() }
+        if made_up { Octets::default() } else { self.hostname.clone() }
     }
 }
 
