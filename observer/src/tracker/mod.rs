@@ -63,6 +63,9 @@ pub struct Tracker {
     leases4: Records<Lease4>,
     leases6: Records<Lease6>,
     deadlines: Deadlines,
+    /// The time of the latest message or deadline. A lease of no time at all is over at the start of its second, which may
+    /// be before the message that gave it; its end is not told as if it had come first.
+    latest: Timestamp,
     /// Server identifiers seen in answers that count: a RELEASE or DECLINE for another server is not ours.
     servers4: HashSet<Ipv4Addr>,
     events: VecDeque<LeaseEvent>,
@@ -80,6 +83,7 @@ impl Tracker {
             exchanges4: Exchanges::new(limits.exchanges),
             exchanges6: Exchanges::new(limits.exchanges),
             deadlines: Deadlines::default(),
+            latest: Timestamp::EPOCH,
             servers4: HashSet::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -89,6 +93,7 @@ impl Tracker {
     /// Takes in one message that passed at `at`. May change what [`Tracker::poll_timeout`] and [`Tracker::poll_event`]
     /// answer. The caller has fired every deadline at or before `at`.
     pub fn handle_message(&mut self, at: Timestamp, observed: Observed) {
+        self.latest = self.latest.max(at);
         match observed {
             Observed::V4(observed) => self.message4(at, Arc::new(observed)),
             Observed::V6(observed) => self.message6(at, Arc::new(observed)),
@@ -102,14 +107,15 @@ impl Tracker {
     /// [`Tracker::poll_timeout`] and [`Tracker::poll_event`] answer. A call with nothing due does nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         while let Some((due, turn)) = self.deadlines.pop(now) {
+            self.latest = self.latest.max(due);
             match turn {
                 Turn::V4(slot) => {
                     let end = self.leases4.due(&mut self.deadlines, due, slot);
-                    self.emit_end(due, end);
+                    self.emit_end(self.latest, end);
                 }
                 Turn::V6(slot) => {
                     let end = self.leases6.due(&mut self.deadlines, due, slot);
-                    self.emit_end(due, end);
+                    self.emit_end(self.latest, end);
                 }
             }
         }

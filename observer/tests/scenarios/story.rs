@@ -108,7 +108,18 @@ impl Story {
 
     /// The same in milliseconds.
     pub fn at_millis(&mut self, millis: i64) -> &mut Self {
+        self.at_nanos(millis * 1_000_000)
+    }
+
+    /// What passes next has this stamp, in milliseconds; nobody looks at the clock.
+    pub fn stamp(&mut self, millis: i64) -> &mut Self {
         self.now = Timestamp::from_nanos(START * 1_000_000_000 + millis * 1_000_000);
+        self
+    }
+
+    /// The same in nanoseconds.
+    pub fn at_nanos(&mut self, nanos: i64) -> &mut Self {
+        self.now = Timestamp::from_nanos(START * 1_000_000_000 + nanos);
         let (calls, version) = (&mut self.calls, self.version);
         self.driver.handle_time(self.now, |event| calls.push(kea::invocation(&event, version)));
         self

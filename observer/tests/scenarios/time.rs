@@ -176,3 +176,13 @@ fn a_question_waits_two_minutes() {
         story.expect(["commit: leases4_committed(1,0)"]).has(0, &[("OBSERVER_INFERRED", inferred)]);
     }
 }
+
+#[test]
+fn a_lease_of_no_time_ends_after_it_began() {
+    let (mut story, client) = (Story::new(), client(1));
+    let request = client.select(A);
+    story.at_millis(700).asks(&request).answers(&request.ack(A).lifetime(0));
+    story.at(1);
+    let calls = story.expect(["commit: leases4_committed(1,0)", "expire: lease4_expire"]);
+    assert_eq!((calls.at(0), calls.at(1)), (SECOND * 7 / 10, SECOND * 7 / 10));
+}
