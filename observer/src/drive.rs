@@ -161,8 +161,8 @@ fn decode(datagram: Datagram<'_>) -> Observed {
         };
     }
     if is_v6 {
-        Observed::V6(observed!(Observed6, dhcpv6::parse(&datagram.payload)))
+        Observed::V6(Arc::new(observed!(Observed6, dhcpv6::parse(&datagram.payload))))
     } else {
-        Observed::V4(observed!(Observed4, dhcpv4::parse(&datagram.payload)))
+        Observed::V4(Arc::new(observed!(Observed4, dhcpv4::parse(&datagram.payload))))
     }
 }

@@ -14,6 +14,7 @@
 
 pub mod domain_name;
 pub mod identity;
+pub mod octets;
 pub mod time;
 
 pub mod clock;

@@ -1,6 +1,7 @@
 //! The host name of a lease, from option 81 (RFC 4702) or option 12.
 
 use crate::domain_name;
+use crate::octets::Octets;
 
 use super::{Options, code};
 
@@ -12,7 +13,7 @@ const MAX_NAME: usize = 255;
 /// The name in the form that Kea keeps: lower case; a name of option 81 ends in a dot, one of option 12 stays as it is.
 ///
 /// An option 81 without a name is no name at all: Kea looks no further. Nor is one that is longer than names can be.
-pub(super) fn hostname(options: &Options) -> Option<Box<[u8]>> {
+pub(super) fn hostname(options: &Options) -> Option<Octets> {
     if let Some(payload) = options.get(code::CLIENT_FQDN)
         && let [flags, _rcode1, _rcode2, name @ ..] = payload.as_ref()
     {

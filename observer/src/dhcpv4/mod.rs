@@ -15,6 +15,7 @@ mod value;
 use std::net::Ipv4Addr;
 
 use crate::identity::HardwareAddress;
+use crate::octets::Octets;
 
 pub use agent::{agent_sub_option, agent_sub_options, normalise_agent_information};
 pub use message_type::MessageType;
@@ -145,7 +146,7 @@ impl Message {
     }
 
     /// The host name that this message carries, in the form that Kea keeps: the domain name of option 81, else option 12.
-    pub fn hostname(&self) -> Option<Box<[u8]>> {
+    pub fn hostname(&self) -> Option<Octets> {
         hostname::hostname(&self.options)
     }
 

@@ -13,6 +13,7 @@ mod parse;
 use std::net::Ipv6Addr;
 
 use crate::domain_name;
+use crate::octets::Octets;
 
 pub use identity_association::{IaKind, IaLease, IdentityAssociation};
 pub use message_type::MessageType;
@@ -135,7 +136,7 @@ impl Message {
     }
 
     /// The domain name of option 39 (RFC 4704), lower case, ending in a dot; empty when the option holds no name.
-    pub fn hostname(&self) -> Option<Box<[u8]>> {
+    pub fn hostname(&self) -> Option<Octets> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
         if name.len() > Self::MAX_NAME {
             return None;

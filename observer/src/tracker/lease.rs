@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::dhcpv6::IaKind;
 use crate::identity::{ClientId, Duid, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::{Place, Relay4, Way};
@@ -47,7 +48,7 @@ pub struct Lease4 {
     /// The client identifier, when the client sent one and the server heeds it (`match-client-id`).
     pub client_id: Option<ClientId>,
     /// The host name as the server has it, may be empty.
-    pub hostname: Box<[u8]>,
+    pub hostname: Octets,
     /// Client last transmission time: the whole second of the last answer that set the lease.
     pub cltt: Timestamp,
     /// How long the lease is good from `cltt`.
@@ -89,7 +90,7 @@ pub struct Lease6 {
     /// The client's hardware address where one could be found out.
     pub hwaddr: Option<HardwareAddress>,
     /// The host name as the server has it, may be empty.
-    pub hostname: Box<[u8]>,
+    pub hostname: Octets,
     /// Client last transmission time: the whole second of the last answer that set the lease.
     pub cltt: Timestamp,
     /// How long the address may be used for new connections from `cltt`; zero once declined.

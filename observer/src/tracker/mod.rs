@@ -102,8 +102,8 @@ impl Tracker {
     pub fn handle_message(&mut self, at: Timestamp, observed: Observed) {
         self.latest = self.latest.max(at);
         match observed {
-            Observed::V4(observed) => self.message4(at, Arc::new(observed)),
-            Observed::V6(observed) => self.message6(at, Arc::new(observed)),
+            Observed::V4(observed) => self.message4(at, observed),
+            Observed::V6(observed) => self.message6(at, observed),
         }
         if self.deadlines.is_stale(self.leases4.len() + self.leases6.len()) {
             self.deadlines.rebuild(self.leases4.queued().chain(self.leases6.queued()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::ExpiredLeases;
 use crate::dhcpv6::IaKind;
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::deadlines::{Deadlines, Turn};
@@ -69,7 +70,7 @@ impl Record for Lease4 {
     }
 
     fn reclaimed(self) -> Self {
-        Self { state: LeaseState::ExpiredReclaimed, hostname: Box::default(), ..self }
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Octets::default(), ..self }
     }
 
     fn released(self, state: LeaseState) -> Self {
@@ -113,7 +114,7 @@ impl Record for Lease6 {
     }
 
     fn reclaimed(self) -> Self {
-        Self { state: LeaseState::ExpiredReclaimed, hostname: Box::default(), ..self }
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Octets::default(), ..self }
     }
 
     fn released(self, state: LeaseState) -> Self {

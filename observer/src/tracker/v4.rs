@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::records::Record;
@@ -240,7 +241,7 @@ impl Tracker {
             address: lease.address,
             hwaddr: HardwareAddress::empty(),
             client_id: None,
-            hostname: Box::default(),
+            hostname: Octets::default(),
             cltt: at.whole_second(),
             valid_lifetime: Lifetime::from_wire(self.config.dhcp4.decline_probation_period),
             state: LeaseState::Declined,
@@ -303,7 +304,7 @@ struct View4 {
     /// What the client sent; the lease has it only where the server heeds it.
     client_id: Option<ClientId>,
     match_client_id: bool,
-    hostname: Box<[u8]>,
+    hostname: Octets,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
@@ -409,7 +410,7 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self, exchange: &Exchange4) -> Box<[u8]> {
+    fn renewed_hostname(&self, exchange: &Exchange4) -> Octets {
         let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
         if first_label.is_empty() {
             return self.hostname.clone();
@@ -418,7 +419,7 @@ impl View4 {
         let is_made_up = first_label.ends_with(format!("{a}-{b}-{c}-{d}").as_bytes())
             && exchange.query.as_deref().and_then(|query| query.message.hostname()).as_ref()
                 != Some(&self.hostname);
-        if is_made_up { Box::default() } else { self.hostname.clone() }
+        if is_made_up { Octets::default() } else { self.hostname.clone() }
     }
 }
 

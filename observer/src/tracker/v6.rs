@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, MessageType};
 use crate::identity::{Duid, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::hardware::hardware_address;
@@ -250,7 +251,7 @@ impl Tracker {
             let declined = Lease6 {
                 duid: Duid::new(version.declined_duid()),
                 hwaddr: None,
-                hostname: Box::default(),
+                hostname: Octets::default(),
                 cltt: at.whole_second(),
                 preferred_lifetime: Lifetime::Seconds(0),
                 valid_lifetime: Lifetime::from_wire(self.config.dhcp6.decline_probation_period),
@@ -380,7 +381,7 @@ fn given<'a>(ia: &IdentityAssociation<'a>) -> impl Iterator<Item = IaLease> + us
 struct View6 {
     duid: Duid,
     hwaddr: Option<HardwareAddress>,
-    hostname: Box<[u8]>,
+    hostname: Octets,
     cltt: Timestamp,
     place: Arc<Place>,
     way: Arc<Way>,
