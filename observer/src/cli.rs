@@ -43,6 +43,10 @@ pub struct Live {
     /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
     #[arg(long, value_name = "FILE")]
     pub kea_config: Vec<PathBuf>,
+    /// Lease file from which to learn the leases of before the start: Kea's memfile, dhcpd.leases or dnsmasq.leases; give
+    /// it several times for several
+    #[arg(long, value_name = "FILE")]
+    pub seed: Vec<PathBuf>,
     /// How to attach: tc (TCX, or clsact below Linux 6.6), clsact, or xdp (for what arrives)
     #[arg(long, value_enum, default_value = "tc")]
     pub attach: AttachArg,
@@ -95,6 +99,10 @@ pub struct Replay {
     /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
     #[arg(long, value_name = "FILE")]
     pub kea_config: Vec<PathBuf>,
+    /// Lease file from which to learn the leases of before the capture: Kea's memfile, dhcpd.leases or dnsmasq.leases; give
+    /// it several times for several
+    #[arg(long, value_name = "FILE")]
+    pub seed: Vec<PathBuf>,
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,

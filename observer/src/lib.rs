@@ -38,3 +38,4 @@ pub mod deliver;
 pub mod drive;
 pub mod render;
 pub mod replay;
+pub mod seed;

@@ -15,6 +15,7 @@ mod hardware;
 mod lease;
 mod observed;
 mod records;
+mod seed;
 mod table;
 mod v4;
 mod v6;
