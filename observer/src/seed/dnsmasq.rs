@@ -128,15 +128,20 @@ impl Line<'_> {
     /// `02:00:…`, with the hardware type before it, `06-02:00:…`, where that is not Ethernet.
     fn hwaddr(&self) -> Result<HardwareAddress, String> {
         let wrong = || found(self.who, "a hardware address");
-        let dash = self.who.iter().position(|&byte| byte == b'-').and_then(|at| self.who.split_at_checked(at));
+        let dash =
+            self.who.iter().position(|&byte| byte == b'-').and_then(|at| self.who.split_at_checked(at));
         let (htype, octets) = match dash {
             Some((htype, octets)) => {
                 let htype = from_colon_hex(htype).filter(|htype| htype.len() == 1).ok_or_else(wrong)?;
-                (htype.first().copied().map(u16::from).unwrap_or_default(), octets.strip_prefix(b"-").unwrap_or(octets))
+                (
+                    htype.first().copied().map(u16::from).unwrap_or_default(),
+                    octets.strip_prefix(b"-").unwrap_or(octets),
+                )
             }
             None => (HardwareAddress::ETHERNET, self.who),
         };
-        let octets = from_colon_hex(octets).filter(|octets| octets.len() <= HardwareAddress::MAX).ok_or_else(wrong)?;
+        let octets =
+            from_colon_hex(octets).filter(|octets| octets.len() <= HardwareAddress::MAX).ok_or_else(wrong)?;
         Ok(HardwareAddress::new(htype, &octets, octets.len()))
     }
 
@@ -144,7 +149,9 @@ impl Line<'_> {
     fn identifier(&self) -> Result<Option<Vec<u8>>, String> {
         match self.id {
             b"*" => Ok(None),
-            id => from_colon_hex(id).map(Some).ok_or_else(|| found(id, "octets in hexadecimal with colons, or *")),
+            id => from_colon_hex(id)
+                .map(Some)
+                .ok_or_else(|| found(id, "octets in hexadecimal with colons, or *")),
         }
     }
 

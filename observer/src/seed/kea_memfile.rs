@@ -35,7 +35,8 @@ struct Header {
 
 impl Header {
     fn parse(line: &[u8]) -> Option<Self> {
-        let names: Vec<Vec<u8>> = line.split(|&byte| byte == b',').map(|name| name.trim_ascii().to_vec()).collect();
+        let names: Vec<Vec<u8>> =
+            line.split(|&byte| byte == b',').map(|name| name.trim_ascii().to_vec()).collect();
         let has = |wanted: &str| names.iter().any(|name| name == wanted.as_bytes());
         let common = ["address", "valid_lifetime", "expire", "subnet_id"].into_iter().all(has);
         let family = match (has("duid"), has("client_id")) {
@@ -78,7 +79,8 @@ impl<'a> Row<'a> {
     }
 
     fn octets(&self, column: &str) -> Result<Vec<u8>, String> {
-        from_colon_hex(self.get(column)).ok_or_else(|| self.wrong(column, "octets in hexadecimal with colons"))
+        from_colon_hex(self.get(column))
+            .ok_or_else(|| self.wrong(column, "octets in hexadecimal with colons"))
     }
 
     fn hwaddr(&self, htype: u32) -> Result<HardwareAddress, String> {
@@ -100,7 +102,8 @@ impl<'a> Row<'a> {
             _ => expire.checked_sub(i64::from(valid)),
         };
         let start = start.filter(|start| *start >= 0);
-        let start = start.ok_or_else(|| self.wrong("expire", "a time not before 1970 when valid_lifetime is taken off"))?;
+        let start = start
+            .ok_or_else(|| self.wrong("expire", "a time not before 1970 when valid_lifetime is taken off"))?;
         Ok((Timestamp::from_seconds(start), Lifetime::from_wire(valid)))
     }
 
@@ -126,10 +129,11 @@ fn unescape(text: &[u8]) -> Box<[u8]> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
-        let escaped = rest.strip_prefix(b"&#x").and_then(|rest| rest.split_at_checked(2)).and_then(|(digits, rest)| {
-            let octets = from_colon_hex(digits).filter(|_| !digits.contains(&b':'))?;
-            Some((octets.first().copied()?, rest))
-        });
+        let escaped =
+            rest.strip_prefix(b"&#x").and_then(|rest| rest.split_at_checked(2)).and_then(|(digits, rest)| {
+                let octets = from_colon_hex(digits).filter(|_| !digits.contains(&b':'))?;
+                Some((octets.first().copied()?, rest))
+            });
         let (octet, following) = escaped.unwrap_or((first, after));
         plain.push(octet);
         rest = following;
@@ -147,7 +151,11 @@ pub(super) fn parse(file: Arc<Path>, bytes: &[u8], ledger: &mut Ledger) {
     for (number, line) in lines {
         let row = Row { header: &header, values: line.split(|&byte| byte == b',').collect() };
         let taken = if row.values.len() != header.names.len() {
-            Err(format!("found {} columns, expected {} as in the header", row.values.len(), header.names.len()))
+            Err(format!(
+                "found {} columns, expected {} as in the header",
+                row.values.len(),
+                header.names.len()
+            ))
         } else {
             match header.family {
                 Family::V4 => take4(&row, ledger),

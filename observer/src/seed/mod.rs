@@ -191,7 +191,8 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 fn format(bytes: &[u8]) -> Result<Option<Format>, (usize, String)> {
     let says_something = |line: &[u8]| !line.trim_ascii().is_empty() && !line.trim_ascii().starts_with(b"#");
     let Some((number, line)) = lines(bytes).find(|(_, line)| says_something(line)) else { return Ok(None) };
-    let first = line.split(|byte| b" \t{;\"".contains(byte)).find(|word| !word.is_empty()).unwrap_or_default();
+    let first =
+        line.split(|byte| b" \t{;\"".contains(byte)).find(|word| !word.is_empty()).unwrap_or_default();
     if kea_memfile::is_header(line) {
         Ok(Some(Format::Kea))
     } else if isc_dhcpd::is_declaration(first) {

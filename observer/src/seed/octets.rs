@@ -9,7 +9,10 @@ pub(super) fn from_colon_hex(text: &[u8]) -> Option<Vec<u8>> {
     }
     let octet = |digits: &[u8]| {
         let is_hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
-        std::str::from_utf8(digits).ok().filter(|_| is_hex).and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        std::str::from_utf8(digits)
+            .ok()
+            .filter(|_| is_hex)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
     };
     text.split(|&byte| byte == b':').map(octet).collect()
 }

@@ -84,5 +84,8 @@ fn what_kea_is_cleaning_up_is_read_as_kea_reads_it() {
     assert_eq!(ends(&seed), ["192.0.2.1 1795284003", "192.0.2.2 1795284002", "192.0.2.4 1795284001"]);
     let skipped: Vec<String> = seed.skipped.iter().map(ToString::to_string).collect();
     assert_eq!(skipped.len(), 1);
-    assert!(skipped[0].ends_with("leases.csv.completed:3: found 1 columns, expected 11 as in the header"), "{skipped:?}");
+    assert!(
+        skipped[0].ends_with("leases.csv.completed:3: found 1 columns, expected 11 as in the header"),
+        "{skipped:?}"
+    );
 }

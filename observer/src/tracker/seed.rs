@@ -11,7 +11,11 @@ impl Tracker {
     /// due at once, with its own deadline, as Kea reports it at its next reclamation; one that was reclaimed stays so until
     /// `hold-reclaimed-time` is over. A subnet that the lease does not name is looked up in the configuration, and a client
     /// identifier that the server does not heed (`match-client-id`) is left out, as for a lease from the wire.
-    pub fn seed(&mut self, leases4: impl IntoIterator<Item = Lease4>, leases6: impl IntoIterator<Item = Lease6>) {
+    pub fn seed(
+        &mut self,
+        leases4: impl IntoIterator<Item = Lease4>,
+        leases6: impl IntoIterator<Item = Lease6>,
+    ) {
         let (dhcp4, dhcp6) = (&self.config.dhcp4, &self.config.dhcp6);
         for mut lease in leases4 {
             let subnet = dhcp4.subnet_of(lease.address);

@@ -6,7 +6,8 @@ use crate::seed::Seed;
 const WRITTEN: i64 = 1_795_280_000;
 
 fn read(text: &str) -> Seed {
-    parse(PathBuf::from("dnsmasq.leases").into(), text.as_bytes(), Timestamp::from_seconds(WRITTEN)).into_seed()
+    parse(PathBuf::from("dnsmasq.leases").into(), text.as_bytes(), Timestamp::from_seconds(WRITTEN))
+        .into_seed()
 }
 
 #[test]
@@ -24,11 +25,17 @@ fn both_families_are_read() {
     assert_eq!(&*first.hostname, b"host");
     assert_eq!(first.client_id, Some(ClientId::new(&[1, 2, 0, 0, 0, 0, 1])));
     assert_eq!((first.cltt.unix_seconds(), first.valid_lifetime), (WRITTEN, Lifetime::Seconds(3_600)));
-    assert_eq!((infinite.valid_lifetime, infinite.hwaddr.htype(), infinite.hwaddr.octets().len()), (Lifetime::Infinite, 6, 6));
+    assert_eq!(
+        (infinite.valid_lifetime, infinite.hwaddr.htype(), infinite.hwaddr.octets().len()),
+        (Lifetime::Infinite, 6, 6)
+    );
     assert_eq!((&*infinite.hostname, &infinite.client_id), (&b""[..], &None));
     assert_eq!((over.cltt.unix_seconds(), over.valid_lifetime), (1_795_270_000, Lifetime::Seconds(0)));
     let [address, temporary] = seed.leases6.as_slice() else { panic!("{:?}", seed.leases6) };
-    assert_eq!((address.kind, address.iaid, &*address.hostname), (IaKind::NonTemporary, 16_777_216, &b"six"[..]));
+    assert_eq!(
+        (address.kind, address.iaid, &*address.hostname),
+        (IaKind::NonTemporary, 16_777_216, &b"six"[..])
+    );
     assert_eq!(address.hwaddr, Some(HardwareAddress::ethernet([2, 0, 0, 0, 0, 1])));
     assert_eq!((temporary.kind, temporary.iaid, temporary.hwaddr), (IaKind::Temporary, 7, None));
 }
@@ -37,9 +44,15 @@ fn both_families_are_read() {
 fn bad_lines_are_named_and_the_rest_is_read() {
     for (line, why) in [
         ("1795283600 02:00:00:00:00:01 192.0.2.1 *", "found 4 words, expected 5"),
-        ("soon 02:00:00:00:00:01 192.0.2.1 * *", "found \"soon\", expected seconds since 1970, or 0 for a lease without end"),
+        (
+            "soon 02:00:00:00:00:01 192.0.2.1 * *",
+            "found \"soon\", expected seconds since 1970, or 0 for a lease without end",
+        ),
         // HAVE_BROKEN_RTC: the length of the lease.
-        ("3600 02:00:00:00:00:01 192.0.2.1 * *", "found \"3600\", expected seconds since 1970, or 0 for a lease without end"),
+        (
+            "3600 02:00:00:00:00:01 192.0.2.1 * *",
+            "found \"3600\", expected seconds since 1970, or 0 for a lease without end",
+        ),
         ("1795283600 02:00:00:00:00:01 192.0.2 * *", "found \"192.0.2\", expected an IP address"),
         ("1795283600 0200 192.0.2.1 * *", "found \"0200\", expected a hardware address"),
         ("1795283600 7 2001:db8::x * 00:01", "found \"2001:db8::x\", expected an IP address"),

@@ -178,9 +178,12 @@ fn lease6(
         }
         (None, Some(Some(ends)), Some(cltt)) => lifetime(statement, cltt, ends)?,
         (Some(valid), _, _) => valid,
-        (None, _, _) => return Err((statement.line, "found neither `max-life` nor `cltt` and `ends`".to_owned())),
+        (None, _, _) => {
+            return Err((statement.line, "found neither `max-life` nor `cltt` and `ends`".to_owned()));
+        }
     };
-    let cltt = cltt.ok_or_else(|| (statement.line, "found no `cltt` before it and no `ends` in it".to_owned()))?;
+    let cltt =
+        cltt.ok_or_else(|| (statement.line, "found no `cltt` before it and no `ends` in it".to_owned()))?;
     let lease = Lease6 {
         kind,
         address,
@@ -196,9 +199,12 @@ fn lease6(
         subnet_id: None,
     };
     Ok(Some(match state {
-        LeaseState::Declined => {
-            Lease6 { duid: Duid::new(&NOBODY), hwaddr: None, preferred_lifetime: Lifetime::Seconds(0), ..lease }
-        }
+        LeaseState::Declined => Lease6 {
+            duid: Duid::new(&NOBODY),
+            hwaddr: None,
+            preferred_lifetime: Lifetime::Seconds(0),
+            ..lease
+        },
         _ => lease,
     }))
 }

@@ -87,7 +87,9 @@ impl<'a> Statements<'a> {
                     return statement;
                 }
                 None => {
-                    statement.fault.get_or_insert((self.words.line(), "found the end of the file, expected `;`"));
+                    statement
+                        .fault
+                        .get_or_insert((self.words.line(), "found the end of the file, expected `;`"));
                     return statement;
                 }
             }

@@ -59,7 +59,10 @@ lease 192.0.2.105 { binding state backup; }
     assert_eq!((&*first.hostname, first.subnet_id), (&b"host \"one\""[..], None));
     assert_eq!((infinite.cltt.unix_seconds(), infinite.valid_lifetime), (1_795_280_400, Lifetime::Infinite));
     assert_eq!((infinite.hwaddr.htype(), infinite.client_id.as_ref()), (6, Some(&ClientId::new(&[1, 2, 3]))));
-    assert_eq!((abandoned.state, abandoned.valid_lifetime), (LeaseState::Declined, Lifetime::Seconds(86_400)));
+    assert_eq!(
+        (abandoned.state, abandoned.valid_lifetime),
+        (LeaseState::Declined, Lifetime::Seconds(86_400))
+    );
     assert_eq!((abandoned.hwaddr, &*abandoned.hostname), (HardwareAddress::empty(), &b""[..]));
     assert_eq!(expired.state, LeaseState::ExpiredReclaimed);
 }
@@ -89,12 +92,26 @@ ia-ta "\003\000\000\000\000\004a" {
 }
 "#,
     );
-    assert_eq!(skipped(&seed), [r#"dhcpd.leases:10: found "2001:db8:1::100z", expected an IPv6 address, or a prefix with its length"#]);
+    assert_eq!(
+        skipped(&seed),
+        [
+            r#"dhcpd.leases:10: found "2001:db8:1::100z", expected an IPv6 address, or a prefix with its length"#
+        ]
+    );
     let [address, declined, prefix] = seed.leases6.as_slice() else { panic!("{:?}", seed.leases6) };
-    assert_eq!((address.kind, address.iaid, address.cltt.unix_seconds()), (IaKind::NonTemporary, 1, 1_795_280_700));
-    assert_eq!((address.preferred_lifetime, address.valid_lifetime), (Lifetime::Seconds(300), Lifetime::Seconds(600)));
+    assert_eq!(
+        (address.kind, address.iaid, address.cltt.unix_seconds()),
+        (IaKind::NonTemporary, 1, 1_795_280_700)
+    );
+    assert_eq!(
+        (address.preferred_lifetime, address.valid_lifetime),
+        (Lifetime::Seconds(300), Lifetime::Seconds(600))
+    );
     assert_eq!(address.hwaddr, Some(HardwareAddress::ethernet([2, 0, 0, 0, 0, 1])));
-    assert_eq!((declined.kind, declined.state, declined.duid.octets()), (IaKind::Temporary, LeaseState::Declined, &[0][..]));
+    assert_eq!(
+        (declined.kind, declined.state, declined.duid.octets()),
+        (IaKind::Temporary, LeaseState::Declined, &[0][..])
+    );
     assert_eq!((prefix.kind, prefix.prefix_len, prefix.iaid), (IaKind::PrefixDelegation, 56, 2));
     assert_eq!((prefix.valid_lifetime, prefix.cltt.unix_seconds()), (Lifetime::Infinite, 1_795_280_400));
 }
@@ -111,7 +128,9 @@ fn the_byte_order_of_the_author_counts() {
 
 #[test]
 fn an_address_that_moved_stays_with_its_new_holder() {
-    let entry = |iaid: u8, addresses: &str| format!("ia-na \"\\00{iaid}\\000\\000\\000\\000\\004a\" {{ cltt epoch 1795280400; {addresses} }}\n");
+    let entry = |iaid: u8, addresses: &str| {
+        format!("ia-na \"\\00{iaid}\\000\\000\\000\\000\\004a\" {{ cltt epoch 1795280400; {addresses} }}\n")
+    };
     let leased = "iaaddr 2001:db8::1 { binding state active; preferred-life 1; max-life 2; }";
     let seed = read(&format!("{}{}{}", entry(1, leased), entry(2, leased), entry(1, "")));
     assert_eq!(seed.leases6.iter().map(|lease| lease.iaid).collect::<Vec<_>>(), [2]);
@@ -121,12 +140,24 @@ fn an_address_that_moved_stays_with_its_new_holder() {
 fn bad_declarations_are_named_and_the_rest_is_read() {
     for (text, line, why) in [
         ("lease 192.0.2 {\n}\n", 1, "found \"192.0.2\", expected an IPv4 address"),
-        ("lease 192.0.2.1 {\n starts 6 yesterday;\n}\n", 2, "found \"6 yesterday\", expected a date, `epoch` and seconds, or `never`"),
+        (
+            "lease 192.0.2.1 {\n starts 6 yesterday;\n}\n",
+            2,
+            "found \"6 yesterday\", expected a date, `epoch` and seconds, or `never`",
+        ),
         ("lease 192.0.2.1 {\n binding state odd;\n}\n", 2, "found \"odd\", expected a binding state"),
         ("lease 192.0.2.1 {\n binding state active;\n}\n", 1, "found neither `starts` nor `cltt`"),
         ("lease 192.0.2.1 {\n starts epoch 5;\n}\n", 1, "found no `ends`"),
-        ("lease 192.0.2.1 {\n starts epoch 5; ends epoch 4;\n}\n", 1, "found a lease that ends before it starts"),
-        ("lease 192.0.2.1 {\n hardware carrier-pigeon 1;\n}\n", 2, "found \"hardware carrier-pigeon 1\", expected a hardware type and address"),
+        (
+            "lease 192.0.2.1 {\n starts epoch 5; ends epoch 4;\n}\n",
+            1,
+            "found a lease that ends before it starts",
+        ),
+        (
+            "lease 192.0.2.1 {\n hardware carrier-pigeon 1;\n}\n",
+            2,
+            "found \"hardware carrier-pigeon 1\", expected a hardware type and address",
+        ),
         ("lease 192.0.2.1 {\n uid \"torn\n}\n", 2, "found a string that its line cuts off"),
         ("lease 192.0.2.1 {\n starts epoch 5\n}\n", 3, "found `}`, expected `;`"),
         ("lease 192.0.2.1 {\n starts epoch 5;\n", 1, "found no `}` before the next lease"),

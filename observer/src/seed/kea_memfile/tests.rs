@@ -31,7 +31,9 @@ fn later_rows_supersede_and_zero_takes_out() {
          192.0.2.105,02:00:00:00:00:05,,600,1795284000,7,0,0,,2,\n"
     ));
     assert_eq!(skipped(&seed), [""; 0]);
-    let [first, declined, infinite, reclaimed] = seed.leases4.as_slice() else { panic!("{:?}", seed.leases4) };
+    let [first, declined, infinite, reclaimed] = seed.leases4.as_slice() else {
+        panic!("{:?}", seed.leases4)
+    };
     assert_eq!(first.address.to_string(), "192.0.2.100");
     assert_eq!(first.cltt, Timestamp::from_seconds(1_795_283_700));
     assert_eq!(first.valid_lifetime, Lifetime::Seconds(600));
@@ -68,7 +70,10 @@ fn version_6_has_addresses_and_prefixes() {
     let [address, declined, prefix] = seed.leases6.as_slice() else { panic!("{:?}", seed.leases6) };
     assert_eq!((address.kind, address.prefix_len, address.iaid), (IaKind::NonTemporary, 128, 5));
     assert_eq!(address.hwaddr, Some(HardwareAddress::ethernet([2, 0, 0, 0, 0, 1])));
-    assert_eq!((address.preferred_lifetime, address.cltt.unix_seconds()), (Lifetime::Seconds(300), 1_795_283_400));
+    assert_eq!(
+        (address.preferred_lifetime, address.cltt.unix_seconds()),
+        (Lifetime::Seconds(300), 1_795_283_400)
+    );
     assert_eq!((declined.state, declined.duid.octets()), (LeaseState::Declined, &[0][..]));
     assert_eq!((prefix.kind, prefix.prefix_len, prefix.hwaddr), (IaKind::PrefixDelegation, 56, None));
 }
@@ -77,12 +82,27 @@ fn version_6_has_addresses_and_prefixes() {
 fn bad_rows_are_named_and_the_rest_is_read() {
     let good = "192.0.2.9,02:00:00:00:00:01,,600,1795284000,7,0,0,,0,\n";
     for (row, why) in [
-        ("192.0.2.300,02:00:00:00:00:01,,600,1795284000,7,0,0,,0,", "address: found \"192.0.2.300\", expected an IPv4 address"),
-        ("192.0.2.1,02:xx,,600,1795284000,7,0,0,,0,", "hwaddr: found \"02:xx\", expected octets in hexadecimal with colons"),
-        ("192.0.2.1,,zz,600,1795284000,7,0,0,,0,", "client_id: found \"zz\", expected octets in hexadecimal with colons"),
-        ("192.0.2.1,,,soon,1795284000,7,0,0,,0,", "valid_lifetime: found \"soon\", expected a number below 2^32"),
+        (
+            "192.0.2.300,02:00:00:00:00:01,,600,1795284000,7,0,0,,0,",
+            "address: found \"192.0.2.300\", expected an IPv4 address",
+        ),
+        (
+            "192.0.2.1,02:xx,,600,1795284000,7,0,0,,0,",
+            "hwaddr: found \"02:xx\", expected octets in hexadecimal with colons",
+        ),
+        (
+            "192.0.2.1,,zz,600,1795284000,7,0,0,,0,",
+            "client_id: found \"zz\", expected octets in hexadecimal with colons",
+        ),
+        (
+            "192.0.2.1,,,soon,1795284000,7,0,0,,0,",
+            "valid_lifetime: found \"soon\", expected a number below 2^32",
+        ),
         ("192.0.2.1,,,600,,7,0,0,,0,", "expire: found \"\", expected seconds since 1970"),
-        ("192.0.2.1,,,600,5,7,0,0,,0,", "expire: found \"5\", expected a time not before 1970 when valid_lifetime is taken off"),
+        (
+            "192.0.2.1,,,600,5,7,0,0,,0,",
+            "expire: found \"5\", expected a time not before 1970 when valid_lifetime is taken off",
+        ),
         ("192.0.2.1,,,600,1795284000,7,0,0,,9,", "state: found \"9\", expected 0 to 4"),
         ("192.0.2.1,,,600,1795284000,7,0,0,,0", "found 10 columns, expected 11 as in the header"),
     ] {
@@ -94,7 +114,9 @@ fn bad_rows_are_named_and_the_rest_is_read() {
 
 #[test]
 fn an_escape_is_one_octet() {
-    for (text, plain) in [("a&#x2cb", "a,b"), ("&#x2", "&#x2"), ("&#xzz", "&#xzz"), ("&&#x41", "&A"), ("&#x2:x", "&#x2:x")] {
+    for (text, plain) in
+        [("a&#x2cb", "a,b"), ("&#x2", "&#x2"), ("&#xzz", "&#xzz"), ("&&#x41", "&A"), ("&#x2:x", "&#x2:x")]
+    {
         assert_eq!(&*unescape(text.as_bytes()), plain.as_bytes(), "{text}");
     }
 }
