@@ -97,7 +97,12 @@ impl Daemon {
     /// falls between the two is told twice, as a lease that is known and granted, rather than never.
     ///
     /// Says whether to go on.
-    async fn seed(&mut self, files: &[PathBuf], start: Timestamp, stop: &mut mpsc::Receiver<()>) -> Result<bool> {
+    async fn seed(
+        &mut self,
+        files: &[PathBuf],
+        start: Timestamp,
+        stop: &mut mpsc::Receiver<()>,
+    ) -> Result<bool> {
         if files.is_empty() {
             return Ok(true);
         }

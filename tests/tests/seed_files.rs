@@ -1,6 +1,7 @@
 //! What the observer reads in lease files is what the real servers leased.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use observer_tests::call::Call;
@@ -13,7 +14,7 @@ use observer_tests::hook::DumpHook;
 use observer_tests::kea::{Config, Family, Kea};
 use observer_tests::link::{Cable, mac_text};
 use observer_tests::need::Need;
-use observer_tests::observer::{Observer, replay, replay_invocations};
+use observer_tests::observer::{Observer, binary, replay, replay_invocations};
 use observer_tests::process::Process;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
@@ -318,8 +319,12 @@ fn a_file_that_is_no_lease_file_is_one_error() {
     let scratch = Scratch::new().unwrap();
     let file = scratch.path().join("notes.txt");
     std::fs::write(&file, "hello\n").unwrap();
-    let output = replay(&no_frames(&scratch), &["--invocations", "--seed", file.to_str().unwrap()]).unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
-    assert!(stderr.contains("notes.txt:1: found \"hello\""), "{stderr}");
+    let seed = ["--invocations", "--seed", file.to_str().unwrap()];
+    let replayed = replay(&no_frames(&scratch), &seed).unwrap();
+    let live = Command::new(binary().unwrap()).args(["--iface", "lo"]).args(seed).output().unwrap();
+    for output in [replayed, live] {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+        assert!(stderr.contains("notes.txt:1: found \"hello\""), "{stderr}");
+    }
 }
