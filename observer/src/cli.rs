@@ -110,6 +110,10 @@ pub struct Kea {
     /// Which Kea is imitated where they differ: 2.2, 2.6 (also 2.4), 3.0 or 3.2
     #[arg(long, value_enum, value_name = "VERSION", default_value = "2.2")]
     pub kea_version: KeaVersionArg,
+    /// Lease file from which to learn the leases of before the start: Kea's memfile, dhcpd.leases or dnsmasq.leases; give
+    /// it several times for several
+    #[arg(long, value_name = "FILE")]
+    pub seed: Vec<PathBuf>,
 }
 
 /// [`KeaVersion`] on the command line.

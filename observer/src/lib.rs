@@ -39,3 +39,4 @@ pub mod deliver;
 pub mod drive;
 pub mod render;
 pub mod replay;
+pub mod seed;

@@ -12,11 +12,12 @@ use dhcp_observer::clock::Clock;
 use dhcp_observer::config::kea;
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::frame::Interface;
-use dhcp_observer::{daemon, hook, render, replay};
+use dhcp_observer::{daemon, hook, render, replay, seed};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::level_filters::LevelFilter;
+use tracing::warn;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -101,6 +102,7 @@ fn run_live(options: Live) -> Result<()> {
         },
         answers: options.answers.into(),
         config,
+        seed: options.seed,
     };
     event_loop()?.block_on(async {
         let stop = stop_signals()?;
@@ -125,17 +127,20 @@ fn stop_signals() -> Result<mpsc::Receiver<()>> {
 
 fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
+    log_to_stderr(LevelFilter::WARN);
     let version = options.kea.kea_version.into();
     let config = Arc::new(kea::load(&options.kea.kea_config, version)?);
+    let seed = seed::read_all(&options.kea.seed)?;
+    render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
+        seed,
         settle: options.settle,
     };
     let runtime = event_loop()?;
     let mut delivery = match &options.output.script {
         Some(script) => {
-            log_to_stderr(LevelFilter::WARN);
             hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
             // A file can wait, so nothing needs to be dropped.
             Delivery::to_script(script, version, hook::Limits::default(), Clock::new())?

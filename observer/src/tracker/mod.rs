@@ -16,6 +16,7 @@ mod lease;
 mod observed;
 mod place;
 mod records;
+mod seed;
 mod table;
 mod v4;
 mod v6;
