@@ -25,7 +25,7 @@ const CLIENTS: u32 = 100_000;
 /// Each stage is measured so often, in turn with the others; the best round is the one that was disturbed least.
 const ROUNDS: usize = 5;
 /// tshark gets the beginning of the traffic only: it is that much slower.
-const CLIENTS_FOR_TSHARK: u32 = 3_000;
+const CLIENTS_FOR_TSHARK: u32 = 10_000;
 
 /// What a pass did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,23 +172,28 @@ fn tshark(scratch: &Scratch) -> Result<f64> {
     let time = |clients: u32, frames: usize| -> Result<f64> {
         let path = scratch.path().join(format!("tshark-{frames}.pcap"));
         write_pcap(&path, Traffic::mixed(clients).take(frames))?;
-        let start = wait::now();
-        let mut command = Command::new(&program);
-        // What a script would ask for to do the observer's work.
-        command.args(["-n", "-T", "fields"]).arg("-r").arg(&path);
-        for field in [
-            "dhcp.option.dhcp",
-            "dhcp.id",
-            "dhcp.hw.mac_addr",
-            "dhcp.ip.your",
-            "dhcpv6.msgtype",
-            "dhcpv6.duid.bytes",
-        ] {
-            command.args(["-e", field]);
+        // The first run warms the caches, and the best of them was disturbed least, as with our own stages.
+        let mut best = f64::INFINITY;
+        for _ in 0..3 {
+            let start = wait::now();
+            let mut command = Command::new(&program);
+            // What a script would ask for to do the observer's work.
+            command.args(["-n", "-T", "fields"]).arg("-r").arg(&path);
+            for field in [
+                "dhcp.option.dhcp",
+                "dhcp.id",
+                "dhcp.hw.mac_addr",
+                "dhcp.ip.your",
+                "dhcpv6.msgtype",
+                "dhcpv6.duid.bytes",
+            ] {
+                command.args(["-e", field]);
+            }
+            let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().context("tshark")?;
+            ensure!(status.success(), "tshark ended with {status}");
+            best = best.min(start.elapsed().as_secs_f64());
         }
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().context("tshark")?;
-        ensure!(status.success(), "tshark ended with {status}");
-        Ok(start.elapsed().as_secs_f64())
+        Ok(best)
     };
     let frames = CLIENTS_FOR_TSHARK as usize * 10;
     let alone = time(1, 1)?;
