@@ -102,7 +102,7 @@ fn run_live(options: Live) -> Result<()> {
         },
         answers: options.answers.into(),
         config,
-        seed: options.seed,
+        seed: options.kea.seed,
     };
     event_loop()?.block_on(async {
         let stop = stop_signals()?;
