@@ -51,7 +51,7 @@ impl Strings {
     /// Ends the string at the end of the block, or at its first NUL octet from `unsure` on.
     fn end_string(&mut self, unsure: usize) {
         let written = self.block.get(unsure..).unwrap_or_default();
-        if let Some(nul) = written.iter().position(|&octet| octet == 0) {
+        if let Some(nul) = memchr::memchr(0, written) {
             self.block.truncate(unsure + nul);
         }
         self.block.push(0);

@@ -22,7 +22,7 @@ pub(super) use reference::reference;
 /// The call that Kea would have made for this event, and the `OBSERVER_` variables behind Kea's own.
 pub fn invocation(event: &LeaseEvent, version: KeaVersion) -> Invocation {
     // Room for the largest call that is common, so that it is not moved while it grows.
-    let mut environment = Strings::with_capacity(56, 1_536);
+    let mut environment = Strings::with_capacity(80, 2_560);
     write_environment(&mut environment, &event.occurrence, version);
     observer::write(&mut environment, event);
     let mut arguments = Strings::with_capacity(1, 20);

@@ -1,7 +1,5 @@
 //! The frames of an exchange: where they passed, whose server answered, what the client said of itself, what it was told.
 
-use std::fmt::Write as _;
-
 use crate::dhcpv4::code as code4;
 use crate::dhcpv6::code as code6;
 use crate::dialect::invocation::Strings;
@@ -161,10 +159,9 @@ pub(super) fn write4(environment: &mut Strings, exchange: &Exchange4) {
     }
     write_all(environment, "", EXCHANGE4, exchange);
     let Some(answer) = exchange.answer.as_deref() else { return };
-    let mut name = String::new();
     for code in answer.message.options.codes() {
         if let Some(payload) = answer.message.options.get(code) {
-            write_answer_option(environment, &mut name, u16::from(code), &payload);
+            write_answer_option(environment, u16::from(code), &payload);
         }
     }
 }
@@ -175,22 +172,21 @@ pub(super) fn write6(environment: &mut Strings, exchange: &Exchange6) {
     }
     write_all(environment, "", EXCHANGE6, exchange);
     let Some(answer) = exchange.answer.as_deref() else { return };
-    let mut name = String::new();
     // An option can come more than once, as identity associations do; the second would hide the first.
     let mut seen = Vec::new();
     for (code, payload) in answer.message.options() {
         if !seen.contains(&code) {
             seen.push(code);
-            write_answer_option(environment, &mut name, code, payload);
+            write_answer_option(environment, code, payload);
         }
     }
 }
 
-fn write_answer_option(environment: &mut Strings, name: &mut String, code: u16, payload: &[u8]) {
-    name.clear();
-    // Writing to a string cannot fail.
-    let _ = write!(name, "OBSERVER_ANSWER_OPTION_{code}");
-    write_one(environment, name, |out| text::upper_hex(out, payload));
+fn write_answer_option(environment: &mut Strings, code: u16, payload: &[u8]) {
+    environment.push_variable("OBSERVER_ANSWER_OPTION_", itoa::Buffer::new().format(code), |out| {
+        text::upper_hex(out, payload);
+        true
+    });
 }
 
 /// Where a lease was last heard of, for events without a frame.

@@ -73,7 +73,7 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         ("ROUTE_HWADDR", Source::Observed, "IA_PD: the client's hardware address"),
         ("ROUTE_RELAY", Source::Observed, "IA_PD: the relay from which the question came, where there is one"),
         ("ROUTE_INTERFACE", Source::Observed, "IA_PD: the interface towards client or relay"),
-        ("OLD_LEASE4_…, OLD_LEASE6_…", Source::Tracked, "every value of the client's record before this change"),
+        ("OLD_LEASE4_…, OLD_LEASE6_…", Source::Tracked, "the old value of what changed in the client's record; always of CLTT"),
         ("CHANGED", Source::Tracked, "names of the values that changed (CLTT aside), blanks between; empty if none did"),
     ] {
         all.push(row(&format!("OBSERVER_[AT<i>_]{word}"), lists, source, meaning));
