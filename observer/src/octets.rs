@@ -19,6 +19,13 @@ enum Repr {
     Boxed(Box<[u8]>),
 }
 
+impl Octets {
+    /// The same with ASCII letters in lower case.
+    pub fn into_lower_case(self) -> Self {
+        if self.iter().any(u8::is_ascii_uppercase) { self.to_ascii_lowercase().into() } else { self }
+    }
+}
+
 impl From<&[u8]> for Octets {
     fn from(from: &[u8]) -> Self {
         let mut octets = [0; IN_PLACE];

@@ -27,6 +27,7 @@ pub mod wait;
 pub mod need;
 pub mod scratch;
 
+pub mod descendants;
 pub mod link;
 pub mod netns;
 pub mod process;
@@ -44,3 +45,5 @@ pub mod observer;
 pub mod client;
 
 pub mod golden;
+
+pub mod conformance;

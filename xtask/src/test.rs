@@ -3,7 +3,7 @@
 //! The tests drive real servers and clients in network namespaces of their own, so they need these Debian packages and
 //! root. Where the user is not root, `sudo` installs and runs; compiling is always done as the user.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
@@ -20,6 +20,12 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("tcpdump", "tcpdump"),
+    ("perfdhcp", "kea-admin"),
+    ("dhclient", "isc-dhcp-client"),
+    ("dhcpcd", "dhcpcd-base"),
+    ("udhcpc", "udhcpc"),
+    ("dhcp6c", "wide-dhcpv6-client"),
+    ("unshare", "util-linux"),
 ];
 
 /// Installs what is missing, then runs the tests of the whole workspace, with what stands behind the verb passed on.
@@ -61,13 +67,14 @@ fn install(is_root: bool) -> Result<()> {
 }
 
 /// A command that runs as root and asks nothing.
-fn privileged(is_root: bool, program: &str) -> Command {
+pub(crate) fn privileged(is_root: bool, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(if is_root { "env" } else { "sudo" });
-    command.args(["DEBIAN_FRONTEND=noninteractive", program]);
+    command.arg("DEBIAN_FRONTEND=noninteractive").arg(program);
     command
 }
 
-fn is_root() -> Result<bool> {
+/// Whether we may do everything ourselves.
+pub(crate) fn is_root() -> Result<bool> {
     let output = Command::new("id").arg("-u").output().context("cannot run id")?;
     Ok(output.stdout.trim_ascii() == b"0")
 }

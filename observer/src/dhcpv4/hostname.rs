@@ -10,7 +10,7 @@ const WIRE_FORMAT: u8 = 0x04;
 /// No name is longer, in octets on the wire (RFC 1035 section 2.3.4). An option in pieces could be.
 const MAX_NAME: usize = 255;
 
-/// The name in the form that Kea keeps: lower case; a name of option 81 ends in a dot, one of option 12 stays as it is.
+/// The name as it is on the wire: one of option 81 ends in a dot, one of option 12 stays as it is.
 ///
 /// An option 81 without a name is no name at all: Kea looks no further. Nor is one that is longer than names can be.
 pub(super) fn hostname(options: &Options) -> Option<Octets> {
@@ -26,12 +26,21 @@ pub(super) fn hostname(options: &Options) -> Option<Octets> {
     let payload = options.get(code::HOST_NAME).filter(|payload| payload.len() <= MAX_NAME)?;
     let name = payload.trim_ascii_end();
     let end = name.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
-    Some(name.get(..end).unwrap_or_default().to_ascii_lowercase().into())
+    Some(name.get(..end).unwrap_or_default().into())
+}
+
+/// Whether option 81, if it is there, is one that Kea reads; it drops a message with another one.
+pub(super) fn is_readable(options: &Options) -> bool {
+    match options.get(code::CLIENT_FQDN).as_deref() {
+        None => true,
+        Some([flags, _, _, name @ ..]) => flags & WIRE_FORMAT == 0 || domain_name::from_wire(name).is_some(),
+        Some(_) => false,
+    }
 }
 
 /// The deprecated ASCII form of option 81.
 fn from_ascii(name: &[u8]) -> Option<String> {
-    let mut text = String::from_utf8(name.to_ascii_lowercase()).ok()?;
+    let mut text = String::from_utf8(name.to_vec()).ok()?;
     text.truncate(text.trim_end_matches('\0').len());
     if !text.is_empty() && !text.ends_with('.') {
         text.push('.');

@@ -147,7 +147,24 @@ impl Message {
 
     /// The host name that this message carries, in the form that Kea keeps: the domain name of option 81, else option 12.
     pub fn hostname(&self) -> Option<Octets> {
+        self.hostname_as_sent().map(Octets::into_lower_case)
+    }
+
+    /// The same name in its own case.
+    pub fn hostname_as_sent(&self) -> Option<Octets> {
         hostname::hostname(&self.options)
+    }
+
+    /// Whether Kea reads the message at all: it drops one that has no whole header, whose hardware address is longer than
+    /// it can be, or whose option 81 holds no name.
+    pub fn is_readable(&self) -> bool {
+        let fatal = |malformed: &Malformed| matches!(malformed.fault, Fault::ShortHeader | Fault::LongHardwareAddress);
+        !self.malformed.iter().any(fatal) && hostname::is_readable(&self.options)
+    }
+
+    /// Whether Kea takes option 61, if it is there, for an identifier: 2 to 128 octets.
+    pub fn has_lawful_client_id(&self) -> bool {
+        self.options.get(code::CLIENT_IDENTIFIER).is_none_or(|octets| (2..=128).contains(&octets.len()))
     }
 
     /// Which of the four requests of RFC 2131 table 4 this is, given whether it was sent to the broadcast address.

@@ -78,6 +78,11 @@ impl Options {
         Some(Cow::Owned(whole))
     }
 
+    /// The payloads of the pieces of an option, in the same order.
+    pub fn pieces(&self, code: u8) -> impl Iterator<Item = &[u8]> + Clone {
+        self.pieces.iter().filter(move |piece| piece.code == code).map(|piece| self.payload(*piece))
+    }
+
     /// Whether an option is there, even an empty one.
     pub fn contains(&self, code: u8) -> bool {
         self.pieces.iter().any(|piece| piece.code == code)

@@ -103,6 +103,28 @@ impl Message {
     /// The longest domain name, in octets (RFC 1035 section 2.3.4).
     const MAX_NAME: usize = 255;
 
+    /// What the relays added, to be compared: hop counts, addresses and options but the message inside. `None` without relays.
+    pub fn relay_information(&self) -> Option<Box<[u8]>> {
+        let mut information = Vec::new();
+        for relay in &self.relays {
+            information.push(relay.hop_count);
+            information.extend_from_slice(&relay.link_address.octets());
+            information.extend_from_slice(&relay.peer_address.octets());
+            for (code, payload) in self.relay_options(relay).filter(|(code, _)| *code != code::RELAY_MESSAGE) {
+                information.extend_from_slice(&code.to_be_bytes());
+                information.extend_from_slice(&payload.len().to_be_bytes());
+                information.extend_from_slice(payload);
+            }
+        }
+        (!information.is_empty()).then(|| information.into())
+    }
+
+    /// The payload of an option that the relay nearest to the client added.
+    pub fn nearest_relay_option(&self, code: u16) -> Option<&[u8]> {
+        let mut options = self.relay_options(self.relays.last()?);
+        options.find(|(found, _)| *found == code).map(|(_, payload)| payload)
+    }
+
     /// The client's DUID (option 1), when it is one that a server takes: not empty and no longer than
     /// [`Message::MAX_DUID`].
     pub fn client_duid(&self) -> Option<&[u8]> {
@@ -137,6 +159,11 @@ impl Message {
 
     /// The domain name of option 39 (RFC 4704), lower case, ending in a dot; empty when the option holds no name.
     pub fn hostname(&self) -> Option<Octets> {
+        self.hostname_as_sent().map(Octets::into_lower_case)
+    }
+
+    /// The same name in its own case.
+    pub fn hostname_as_sent(&self) -> Option<Octets> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
         if name.len() > Self::MAX_NAME {
             return None;

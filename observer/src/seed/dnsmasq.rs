@@ -112,6 +112,7 @@ impl Line<'_> {
             subnet_id: None,
             place: Arc::default(),
             way: None,
+            relay_information: None,
         })
     }
 

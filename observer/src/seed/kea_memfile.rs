@@ -231,6 +231,7 @@ fn take6(row: &Row<'_>, ledger: &mut Ledger) -> Result<(), String> {
         subnet_id: Some(subnet_id),
         place: Arc::default(),
         way: None,
+        relay_information: None,
     });
     Ok(())
 }

@@ -105,6 +105,8 @@ pub struct Lease6 {
     pub place: Arc<Place>,
     /// The way to the client, for delegated prefixes.
     pub way: Option<Arc<Way>>,
+    /// What the relays said when it was last seen, where the server keeps it with the lease (`store-extended-info`).
+    pub relay_information: Option<Box<[u8]>>,
 }
 
 impl Lease6 {

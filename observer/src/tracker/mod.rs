@@ -13,6 +13,7 @@ mod event;
 mod exchange;
 mod hardware;
 mod lease;
+mod made_up;
 mod observed;
 mod place;
 mod records;

@@ -8,11 +8,15 @@ use crate::identity::{ClientId, HardwareAddress};
 use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
+use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{
     Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
 };
+
+/// The kind of a BOOTP question, which has no message type.
+const BOOTP: MessageType = MessageType(0);
 
 /// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
 type Key = (u32, HardwareAddress, MessageType);
@@ -29,7 +33,8 @@ impl Tracker {
         match (message.op, message.message_type) {
             (
                 Op::Request,
-                Some(
+                None
+                | Some(
                     MessageType::DISCOVER
                     | MessageType::REQUEST
                     | MessageType::DECLINE
@@ -43,7 +48,7 @@ impl Tracker {
                     self.counters.foreign_queries += 1;
                 }
             }
-            (Op::Reply, Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
+            (Op::Reply, None | Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
                 if self.answers.answer_counts(observed.direction) {
                     self.answer4(at, observed);
                 } else {
@@ -56,7 +61,11 @@ impl Tracker {
 
     /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
     fn query4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
-        let Some(message_type) = observed.message.message_type else { return };
+        let message_type = observed.message.message_type.unwrap_or(BOOTP);
+        if !observed.message.is_readable() {
+            self.counters.other_messages += 1;
+            return;
+        }
         let names_server = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
         if names_server && !self.is_for_our_server(&observed) {
             self.counters.foreign_queries += 1;
@@ -84,7 +93,7 @@ impl Tracker {
     /// a client that has neither hardware address nor identifier, a DISCOVER that names this server.
     fn fails_sanity_check(&self, observed: &Observed4) -> bool {
         let message = &observed.message;
-        if message.message_type == Some(MessageType::INFORM) || !self.is_for_our_server(observed) {
+        if matches!(message.message_type, None | Some(MessageType::INFORM)) || !self.is_for_our_server(observed) {
             return false;
         }
         let nobody = message.chaddr.is_empty() && message.client_id().is_none();
@@ -137,7 +146,14 @@ impl Tracker {
                     self.counters.unmatched_answers += 1;
                 }
             }
-            _ => {}
+            None => match find(BOOTP) {
+                // BOOTP knows no lease time: the address is the client's for good.
+                Some(query) if !answer.message.yiaddr.is_unspecified() => {
+                    self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
+                }
+                _ => self.counters.unmatched_answers += 1,
+            },
+            Some(_) => {}
         }
     }
 
@@ -154,7 +170,7 @@ impl Tracker {
         // An offer out of the lease cache shows what is left; the hook sees the whole.
         let reused = self.reuses4(at, stored, &offered);
         let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
-        let (state, hostname) = (stored.state, view.renewed_hostname(&exchange));
+        let (state, hostname) = (stored.state, view.renewed_hostname());
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         let before = stored.clone();
         self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
@@ -173,7 +189,7 @@ impl Tracker {
             view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
         let end = self.leases4.get(view.address).and_then(|stored| self.leases4.taken_over(at, stored));
         self.emit_end(at, end);
-        self.leases4.store(&mut self.deadlines, granted.clone());
+        self.store4(granted.clone());
         self.emit(at, Event::Commit, Occurrence::Committed4 { exchange, leases: vec![granted], deleted });
         self.remember_before([None], []);
     }
@@ -188,7 +204,7 @@ impl Tracker {
         let reused = self.reuses4(at, &stored, &granted);
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
         let lease = Box::new(Lease4 {
-            hostname: view.renewed_hostname(&exchange),
+            hostname: view.renewed_hostname(),
             valid_lifetime,
             ..granted.clone()
         });
@@ -198,9 +214,15 @@ impl Tracker {
             // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
             return self.commit_nothing(at, event, exchange);
         }
-        self.leases4.store(&mut self.deadlines, granted.clone());
+        self.store4(granted.clone());
         self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
         self.remember_before([Some(stored)], []);
+    }
+
+    /// Remembers a lease. In the record a made-up name is in lower case like any other.
+    fn store4(&mut self, mut lease: Lease4) {
+        lease.hostname = lease.hostname.into_lower_case();
+        self.leases4.store(&mut self.deadlines, lease);
     }
 
     /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
@@ -263,6 +285,9 @@ impl Tracker {
 
     /// The record of this address, if it belongs to who sent the message. A declined one belongs to nobody.
     fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<&Lease4> {
+        if !query.message.has_lawful_client_id() {
+            return None;
+        }
         let client_id = query.message.client_id();
         self.leases4.get(address).filter(|lease| {
             lease.state != LeaseState::Declined
@@ -270,15 +295,25 @@ impl Tracker {
         })
     }
 
+    /// Whether what the relay says is the same as before, or no part of the lease (`store-extended-info`).
+    fn keeps_relay4(&self, stored: &Lease4, granted: &Lease4) -> bool {
+        let said = |lease: &Lease4| {
+            lease.relay.as_deref().map(|relay| relay.agent_information.clone()).filter(|said| !said.is_empty())
+        };
+        let is_kept = self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
+        !is_kept || said(granted).is_none_or(|said_now| Some(said_now) == said(stored))
+    }
+
     /// Whether Kea answered out of its lease cache: nothing changed, the lease is young enough, and the answer shows what
     /// is left of it.
     fn reuses4(&self, at: Timestamp, stored: &Lease4, granted: &Lease4) -> bool {
         let age = u32::try_from(at.whole_second().since(stored.cltt).as_secs()).unwrap_or(u32::MAX);
         let unchanged = stored.state == LeaseState::Default
-            && stored.hostname == granted.hostname
+            && stored.hostname.eq_ignore_ascii_case(&granted.hostname)
             && stored.client_id == granted.client_id
             && stored.hwaddr == granted.hwaddr
-            && stored.subnet_id == granted.subnet_id;
+            && stored.subnet_id == granted.subnet_id
+            && self.keeps_relay4(stored, granted);
         unchanged
             && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
             && self.config.dhcp4.reuses_lease(stored.address, stored.valid_lifetime, age)
@@ -305,6 +340,8 @@ struct View4 {
     client_id: Option<ClientId>,
     match_client_id: bool,
     hostname: Octets,
+    /// Whether the server made up the name.
+    is_made_up: bool,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
@@ -322,12 +359,20 @@ impl View4 {
         let asker = query.map_or(answer, |query| &query.message);
         let config = &tracker.config.dhcp4;
         let subnet = config.subnet_of(answer.yiaddr);
+        let hostname = answer.hostname_as_sent().unwrap_or_default();
+        let [a, b, c, d] = answer.yiaddr.octets();
+        let client_says = || query.and_then(|query| query.message.hostname());
+        let replaces = subnet.is_some_and(|subnet| subnet.replaces_client_name);
+        let is_made_up =
+            !hostname.is_empty() && is_made_up(&hostname, &format!("{a}-{b}-{c}-{d}"), client_says, replaces);
+        let hostname = if is_made_up { hostname } else { hostname.into_lower_case() };
         Some(Self {
             address: answer.yiaddr,
             hwaddr: asker.chaddr,
             client_id: asker.client_id().map(|octets| ClientId::new(&octets)),
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
-            hostname: answer.hostname().unwrap_or_default(),
+            hostname,
+            is_made_up,
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.
@@ -410,16 +455,8 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self, exchange: &Exchange4) -> Octets {
-        let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
-        if first_label.is_empty() {
-            return self.hostname.clone();
-        }
-        let [a, b, c, d] = self.address.octets();
-        let is_made_up = first_label.ends_with(format!("{a}-{b}-{c}-{d}").as_bytes())
-            && exchange.query.as_deref().and_then(|query| query.message.hostname()).as_ref()
-                != Some(&self.hostname);
-        if is_made_up { Octets::default() } else { self.hostname.clone() }
+    fn renewed_hostname(&self) -> Octets {
+        if self.is_made_up { Octets::default() } else { self.hostname.clone() }
     }
 }
 

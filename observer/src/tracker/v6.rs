@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, MessageType};
+use crate::config::{IdentifierKind, Subnet6};
+use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, Message, MessageType};
 use crate::identity::{Duid, HardwareAddress};
 use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::hardware::hardware_address;
+use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::v4::shows_remainder;
@@ -151,8 +153,16 @@ impl Tracker {
             granted.hwaddr = stored.hwaddr;
         }
         let reused = self.reuses6(at, &stored, &granted);
+        if granted.relay_information.is_none() {
+            // A renewal past the relays leaves what they said before.
+            granted.relay_information.clone_from(&stored.relay_information);
+        }
         if extends {
             let mut lease = Box::new(granted.clone());
+            if view.made_up_from.is_some() {
+                // The name is made after this hook point.
+                lease.hostname = Octets::default();
+            }
             if reused {
                 lease.valid_lifetime = stored.valid_lifetime;
                 lease.preferred_lifetime = stored.preferred_lifetime;
@@ -175,8 +185,9 @@ impl Tracker {
         Grant { lease: Some(granted), before: Some(stored), extended: Some(event) }
     }
 
-    /// Takes out of the table what the identity association held and the Reply does not give again: on this network, or
-    /// named with a lifetime of zero.
+    /// Takes out of the table what the identity association held and the Reply does not give again: on the network where
+    /// it gives something, or, where that does not tell, named with a lifetime of zero. What the client holds on another
+    /// network the server does not touch.
     fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
         let (withdrawn, given): (Vec<IaLease>, Vec<IaLease>) =
@@ -188,31 +199,25 @@ impl Tracker {
         let gone = self.leases6.owned(owner, |lease| {
             lease.belongs_to(ia.kind, view.duid.octets(), ia.iaid)
                 && !is_in(&given, lease.address)
-                && (is_in(&withdrawn, lease.address)
-                    || given.iter().any(|given| self.is_same_network6(lease, given)))
+                && given
+                    .iter()
+                    .find_map(|given| self.is_same_network6(lease, given))
+                    .unwrap_or_else(|| is_in(&withdrawn, lease.address))
         });
         gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
     }
 
     /// Whether a lease and an address that takes its place are on one network. Without configuration an address tells by
     /// its first 64 bits; a prefix does not tell.
-    fn is_same_network6(&self, lease: &Lease6, given: &IaLease) -> bool {
+    fn is_same_network6(&self, lease: &Lease6, given: &IaLease) -> Option<bool> {
         let config = &self.config.dhcp6;
         if lease.kind == IaKind::PrefixDelegation {
-            let subnets = (
-                config.subnet_of_prefix(lease.address, lease.prefix_len),
-                config.subnet_of_prefix(given.address, given.prefix_len),
-            );
-            return match subnets {
-                (Some(a), Some(b)) => {
-                    a.id == b.id || (a.shared_network.is_some() && a.shared_network == b.shared_network)
-                }
-                _ => false,
-            };
+            let a = config.subnet_of_prefix(lease.address, lease.prefix_len)?;
+            let b = config.subnet_of_prefix(given.address, given.prefix_len)?;
+            return Some(a.id == b.id || (a.shared_network.is_some() && a.shared_network == b.shared_network));
         }
-        config
-            .same_network(lease.address, given.address)
-            .unwrap_or_else(|| lease.address.to_bits() >> 64 == given.address.to_bits() >> 64)
+        let told = config.same_network(lease.address, given.address);
+        Some(told.unwrap_or_else(|| lease.address.to_bits() >> 64 == given.address.to_bits() >> 64))
     }
 
     /// A Reply to Release: the first address of each identity association, where the server knew it.
@@ -289,6 +294,7 @@ impl Tracker {
             subnet_id: self.config.dhcp6.subnet_of_address(named.address).map(|subnet| subnet.id),
             place: view.place,
             way: None,
+            relay_information: None,
         };
         let old = self.leases6.get(lease.key()).filter(|old| old.state == LeaseState::Registered).cloned();
         let event = if old.is_some() { Event::Renew } else { Event::Commit };
@@ -306,7 +312,8 @@ impl Tracker {
         self.remember_before([], [old]);
     }
 
-    /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown.
+    /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown:
+    /// the status of an association that names one thing is about that; of several, any one may be the unknown one.
     fn accepted(
         &self,
         exchange: &Exchange6,
@@ -320,12 +327,15 @@ impl Tracker {
             .filter(|ia| ia.status() == NO_BINDING)
             .map(|ia| (ia.kind, ia.iaid))
             .collect();
-        let is_unknown = |ia: &IdentityAssociation<'_>| unknown.contains(&(ia.kind, ia.iaid));
-        let associations = query.message.identity_associations().filter(|ia| !is_unknown(ia));
+        let associations = query.message.identity_associations();
         associations
             .flat_map(|ia| {
                 let reference = IaReference { kind: ia.kind, iaid: ia.iaid };
-                named(&ia).into_iter().map(move |lease| (reference, lease))
+                let mut leases = named(&ia);
+                if leases.len() == 1 && unknown.contains(&(ia.kind, ia.iaid)) {
+                    leases.clear();
+                }
+                leases.into_iter().map(move |lease| (reference, lease))
             })
             .collect()
     }
@@ -343,7 +353,8 @@ impl Tracker {
         let unchanged = stored.state == LeaseState::Default
             && stored.hostname == granted.hostname
             && stored.hwaddr == granted.hwaddr
-            && stored.subnet_id == granted.subnet_id;
+            && stored.subnet_id == granted.subnet_id
+            && (granted.relay_information.is_none() || granted.relay_information == stored.relay_information);
         let config = &self.config.dhcp6;
         let preferred = match (stored.preferred_lifetime, granted.preferred_lifetime) {
             // What is left of the preferred lifetime stops at zero.
@@ -382,9 +393,28 @@ struct View6 {
     duid: Duid,
     hwaddr: Option<HardwareAddress>,
     hostname: Octets,
+    /// The address from which the server made up the name. Only the lease of that address has it.
+    made_up_from: Option<Ipv6Addr>,
+    /// The client has asked without option 39, so the Reply names nobody; the server's reservations may.
+    is_nameless: bool,
+    relay_information: Option<Box<[u8]>>,
     cltt: Timestamp,
     place: Arc<Place>,
     way: Arc<Way>,
+}
+
+/// The first address of a Reply, if the server made up the name in it from that.
+fn made_up_from(tracker: &Tracker, exchange: &Exchange6, answer: &Message, name: &[u8]) -> Option<Ipv6Addr> {
+    if name.is_empty() {
+        return None;
+    }
+    let first = answer.identity_associations().filter(|ia| ia.kind == IaKind::NonTemporary);
+    let address = first.flat_map(|ia| given(&ia).collect::<Vec<_>>()).next()?.address;
+    let written = address.to_string().replace(':', "-");
+    let client_says = || exchange.query.as_deref().and_then(|query| query.message.hostname());
+    let subnet = tracker.config.dhcp6.subnet_of_address(address);
+    let replaces = subnet.is_some_and(|subnet| subnet.replaces_client_name);
+    is_made_up(name, &written, client_says, replaces).then_some(address)
 }
 
 impl View6 {
@@ -395,14 +425,35 @@ impl View6 {
         let hwaddr = hardware_address(asker, &tracker.config.dhcp6.mac_sources);
         // An answer tells the way to the client only by its envelope; its own source is the server.
         let way = exchange.query.as_deref().map(|query| Way::of(query, hwaddr)).unwrap_or_default();
+        let hostname = answer.message.hostname_as_sent().unwrap_or_default();
+        let made_up_from = made_up_from(tracker, exchange, &answer.message, &hostname);
         Some(Self {
             duid: Duid::new(asker.message.client_duid()?),
             hwaddr,
             place,
             way: Arc::new(way),
-            hostname: answer.message.hostname().unwrap_or_default(),
+            hostname: if made_up_from.is_none() { hostname.into_lower_case() } else { hostname },
+            made_up_from,
+            is_nameless: exchange.query.as_deref().is_some_and(|query| query.message.hostname().is_none()),
+            relay_information: if tracker.config.dhcp6.stores_extended_info() {
+                asker.message.relay_information()
+            } else {
+                None
+            },
             cltt: at.whole_second(),
         })
+    }
+
+    /// The name that is reserved for the client where its lease is, as it is written there.
+    fn reserved_hostname(&self, subnet: Option<&Subnet6>) -> Octets {
+        let reserved = subnet.and_then(|subnet| {
+            let by_hardware = self.hwaddr.as_ref().and_then(|hwaddr| {
+                subnet.reservations.get(IdentifierKind::HwAddress, hwaddr.octets())
+            });
+            by_hardware.or_else(|| subnet.reservations.get(IdentifierKind::Duid, self.duid.octets()))
+        });
+        let name = reserved.and_then(|reserved| reserved.hostname.as_deref()).unwrap_or_default();
+        name.as_bytes().into()
     }
 
     fn lease(&self, tracker: &Tracker, ia: &IdentityAssociation<'_>, granted: IaLease) -> Lease6 {
@@ -418,7 +469,11 @@ impl View6 {
             duid: self.duid.clone(),
             iaid: ia.iaid,
             hwaddr: self.hwaddr,
-            hostname: self.hostname.clone(),
+            hostname: match self.made_up_from {
+                Some(address) if address != granted.address => Octets::default(),
+                None if self.is_nameless => self.reserved_hostname(subnet),
+                _ => self.hostname.clone(),
+            },
             cltt: self.cltt,
             preferred_lifetime: granted.preferred_lifetime,
             valid_lifetime: granted.valid_lifetime,
@@ -426,6 +481,10 @@ impl View6 {
             subnet_id: subnet.map(|subnet| subnet.id),
             place: Arc::clone(&self.place),
             way: (ia.kind == IaKind::PrefixDelegation).then(|| Arc::clone(&self.way)),
+            relay_information: self
+                .relay_information
+                .clone()
+                .filter(|_| subnet.is_some_and(|subnet| subnet.store_extended_info)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Parameters that a subnet inherits from its shared network, and that from the global scope.
 
 use crate::config::KeaVersion;
-use crate::config::json::Map;
+use crate::config::json::{Field, Map};
 use crate::config::place::ConfigError;
 use crate::config::timers::{CacheRule, VALID_LIFETIME};
 use crate::time::Lifetime;
@@ -11,6 +11,7 @@ use crate::time::Lifetime;
 pub(super) struct Inherited {
     pub(super) match_client_id: bool,
     pub(super) store_extended_info: bool,
+    pub(super) replaces_client_name: bool,
     pub(super) valid_lifetime: Lifetime,
     pub(super) cache: CacheRule,
 }
@@ -21,6 +22,7 @@ impl Inherited {
         Self {
             match_client_id: true,
             store_extended_info: false,
+            replaces_client_name: false,
             valid_lifetime: VALID_LIFETIME,
             cache: CacheRule::of(version),
         }
@@ -35,6 +37,9 @@ impl Inherited {
         if let Some(field) = scope.get("store-extended-info") {
             inner.store_extended_info = field.boolean()?;
         }
+        if let Some(field) = scope.get("ddns-replace-client-name") {
+            inner.replaces_client_name = replaces_client_name(field)?;
+        }
         if let Some(field) = scope.get("valid-lifetime") {
             inner.valid_lifetime = Lifetime::from_wire(wrapped(field.integer()?));
         }
@@ -45,6 +50,15 @@ impl Inherited {
             inner.cache.max_age = Some(wrapped(field.integer()?));
         }
         Ok(inner)
+    }
+}
+
+/// Whether the server makes up a name also for a client that brings one.
+fn replaces_client_name(field: Field<'_>) -> Result<bool, ConfigError> {
+    match field.text()? {
+        "always" | "when-present" => Ok(true),
+        "never" | "when-not-present" => Ok(false),
+        _ => Err(field.expected("one of always, never, when-present, when-not-present")),
     }
 }
 

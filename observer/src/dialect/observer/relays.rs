@@ -67,7 +67,7 @@ fn write_giaddr(environment: &mut Strings, address: Ipv4Addr) {
 
 fn write_agent(environment: &mut Strings, agent_information: &[u8]) {
     let mut name = String::new();
-    for (code, payload) in agent_sub_options(agent_information) {
+    for (code, payload) in agent_sub_options(std::iter::once(agent_information)) {
         name.clear();
         // Writing to a string cannot fail.
         let _ = write!(name, "OBSERVER_AGENT_{code}");

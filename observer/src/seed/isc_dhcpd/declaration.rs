@@ -202,6 +202,7 @@ fn lease6(
         subnet_id: None,
         place: Arc::default(),
         way: None,
+        relay_information: None,
     };
     Ok(Some(match state {
         LeaseState::Declined => Lease6 {

@@ -45,6 +45,7 @@ fn lease6(kind: IaKind, address: &str, prefix_len: u8) -> Lease6 {
         subnet_id: None,
         place: Arc::default(),
         way: None,
+        relay_information: None,
     }
 }
 
