@@ -41,6 +41,16 @@ pub mod hook;
 pub mod kea;
 pub mod observer;
 
+pub mod service;
+
+pub mod clients;
+pub mod servers;
+
 pub mod client;
+
+pub mod relay;
+
+pub mod story;
+pub mod watch;
 
 pub mod golden;

@@ -1,0 +1,54 @@
+//! udhcpc of BusyBox.
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+
+use crate::clients::{INTERFACE, RunningClient};
+use crate::netns::Namespace;
+use crate::service::{Recipe, Service, write_script};
+
+/// Configures the interface with what udhcpc was given.
+const SCRIPT: &str = r#"#!/bin/sh
+PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
+case $1 in
+deconfig) ip link set "$interface" up; ip -4 addr flush dev "$interface" ;;
+bound|renew)
+    ip addr replace "$ip/$mask" dev "$interface"
+    [ -z "$router" ] || ip route replace default via "${router%% *}" dev "$interface" ;;
+esac
+exit 0
+"#;
+
+/// A running udhcpc.
+#[derive(Debug)]
+pub struct Udhcpc {
+    service: Service,
+}
+
+impl Udhcpc {
+    /// Starts one that calls itself `name` and sends a packet a second while it has no answer.
+    pub fn start(namespace: &Namespace, directory: &Path, name: &str) -> Result<Self> {
+        let script = write_script(directory, "udhcpc-script", SCRIPT)?;
+        let name = format!("hostname:{name}");
+        let arguments = ["-f", "-i", INTERFACE, "-s", &script, "-t", "20", "-T", "2", "-x", &name];
+        Ok(Self { service: Service::start(namespace, directory, Recipe::new("udhcpc", &arguments, "started"))? })
+    }
+}
+
+impl RunningClient for Udhcpc {
+    fn renew(&mut self) -> Result<()> {
+        self.service.signal(Signal::SIGUSR1)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.service.signal(Signal::SIGUSR2)?;
+        self.service.wait_for_log("entering released state", std::time::Duration::from_secs(20))?;
+        self.service.end(Signal::SIGKILL)
+    }
+
+    fn vanish(&mut self) -> Result<()> {
+        self.service.end(Signal::SIGKILL)
+    }
+}

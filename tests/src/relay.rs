@@ -1,0 +1,1 @@
+//! Networks behind relays: server – relay – client, and server – relay – relay – client.
