@@ -1,7 +1,6 @@
 //! dhcpcd of either family, which does everything when told.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
@@ -68,8 +67,7 @@ impl RunningClient for Dhcpcd {
     }
 
     fn release(&mut self) -> Result<()> {
-        self.service.signal(Signal::SIGALRM)?;
-        self.service.wait_for_log("exited", Duration::from_secs(20))
+        self.service.end(Signal::SIGALRM)
     }
 
     fn vanish(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! udhcpc of BusyBox.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
@@ -21,6 +22,11 @@ esac
 exit 0
 "#;
 
+/// What it says when it is done with an answer.
+const BOUND: &str = "lease of ";
+/// How long it may take to do as it is told.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A running udhcpc.
 #[derive(Debug)]
 pub struct Udhcpc {
@@ -39,12 +45,14 @@ impl Udhcpc {
 
 impl RunningClient for Udhcpc {
     fn renew(&mut self) -> Result<()> {
+        // A signal that comes while the answer is on its way makes it begin anew.
+        self.service.wait_for_log(BOUND, PATIENCE)?;
         self.service.signal(Signal::SIGUSR1)
     }
 
     fn release(&mut self) -> Result<()> {
         self.service.signal(Signal::SIGUSR2)?;
-        self.service.wait_for_log("entering released state", std::time::Duration::from_secs(20))?;
+        self.service.wait_for_log("entering released state", PATIENCE)?;
         self.service.end(Signal::SIGKILL)
     }
 
