@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::HostnameFrom;
 use crate::tracker::Answers;
 
 /// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
@@ -43,6 +44,9 @@ pub struct Live {
     /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
     #[arg(long, value_name = "FILE")]
     pub kea_config: Vec<PathBuf>,
+    /// Whose word counts for host names [default: answer with --kea-config, else answer-then-client]
+    #[arg(long, value_enum, value_name = "answer|client|answer-then-client|client-then-answer")]
+    pub hostname: Option<HostnameArg>,
     /// How to attach: tc (TCX, or clsact below Linux 6.6), clsact, or xdp (for what arrives)
     #[arg(long, value_enum, default_value = "tc")]
     pub attach: AttachArg,
@@ -95,6 +99,9 @@ pub struct Replay {
     /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
     #[arg(long, value_name = "FILE")]
     pub kea_config: Vec<PathBuf>,
+    /// Whose word counts for host names [default: answer with --kea-config, else answer-then-client]
+    #[arg(long, value_enum, value_name = "answer|client|answer-then-client|client-then-answer")]
+    pub hostname: Option<HostnameArg>,
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
@@ -129,6 +136,30 @@ impl From<AnswersArg> for Answers {
             AnswersArg::Out => Self::Out,
             AnswersArg::In => Self::In,
             AnswersArg::Both => Self::Both,
+        }
+    }
+}
+
+/// [`HostnameFrom`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum HostnameArg {
+    /// The server's answer alone
+    Answer,
+    /// The client alone, cleaned
+    Client,
+    /// The server's answer or, where it holds none, the client
+    AnswerThenClient,
+    /// The client or, where it has none, the server's answer
+    ClientThenAnswer,
+}
+
+impl From<HostnameArg> for HostnameFrom {
+    fn from(argument: HostnameArg) -> Self {
+        match argument {
+            HostnameArg::Answer => Self::Answer,
+            HostnameArg::Client => Self::Client,
+            HostnameArg::AnswerThenClient => Self::AnswerThenClient,
+            HostnameArg::ClientThenAnswer => Self::ClientThenAnswer,
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
 use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
 use dhcp_observer::clock::Clock;
-use dhcp_observer::config::kea;
+use dhcp_observer::config::{HostnameFrom, ServerConfig, kea};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::frame::Interface;
 use dhcp_observer::{daemon, hook, render, replay};
@@ -77,7 +77,8 @@ fn run_live(options: Live) -> Result<()> {
         _ => LevelFilter::TRACE,
     });
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-    let config = Arc::new(kea::load(&options.kea_config)?);
+    let hostname = options.hostname.map(HostnameFrom::from);
+    let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea_config)? });
     let limits = hook::Limits {
         max_running: usize::from(options.max_hooks),
         max_queued: options.max_queue as usize,
@@ -124,7 +125,8 @@ fn stop_signals() -> Result<mpsc::Receiver<()>> {
 
 fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
-    let config = Arc::new(kea::load(&options.kea_config)?);
+    let hostname = options.hostname.map(HostnameFrom::from);
+    let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea_config)? });
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),

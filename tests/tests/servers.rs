@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use observer_tests::capture::Frame;
+use observer_tests::client::datagram::Datagram;
+use observer_tests::client::message4::{self, Message4};
+use observer_tests::client::message6::{self, Message6};
 use observer_tests::clients::dhclient::{self, Dhclient};
 use observer_tests::clients::dhcpcd::{self, Dhcpcd};
 use observer_tests::clients::udhcpc::Udhcpc;
@@ -17,6 +22,7 @@ use observer_tests::servers::isc_dhcpd4::IscDhcpd4;
 use observer_tests::servers::udhcpd::Udhcpd;
 use observer_tests::service::Service;
 use observer_tests::story::{Fact, Story, balance};
+use observer_tests::wait;
 use observer_tests::watch::Watch;
 
 /// The longest wait for an event: the longest lease that is waited for, and a slow machine.
@@ -68,28 +74,31 @@ impl Client4 {
     }
 }
 
-/// A cable with a real client's kernel at the far end.
+/// A cable with a real client's kernel at the far end. The near end sends no ICMP: to udhcpc an unreachable port is the
+/// loss of its lease.
 fn cable() -> (Link, Link) {
     let (near, far) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+    near.ip(&["rule", "add", "ipproto", "icmp", "priority", "1", "blackhole"]).unwrap();
     veth(&near, &End::recorded_server(), &far, &End { link_local: true, ..End::recorded_client() }).unwrap()
 }
 
 /// Bind, renew, rebind, release, bind, and gone without a word until the lease is over.
 fn v4(server: Server4, client: Client4) {
     let (scratch, (near, far)) = (Scratch::new().unwrap(), cable());
-    let _service = server.start(&near, &scratch);
+    let mut service = server.start(&near, &scratch);
     let watch = Watch::start(&near, scratch.path(), &[]).unwrap();
     let mut first = client.start(&far, &scratch, "first");
     watch.wait_for("commit", 1, PATIENCE).unwrap();
     first.renew().unwrap();
     watch.wait_for("renew", 1, PATIENCE).unwrap();
     if !first.rebind().unwrap() {
-        // What is sent to the server alone goes nowhere, so that the client asks anybody.
-        far.namespace.ip(&["route", "add", "blackhole", "192.0.2.1/32"]).unwrap();
+        // The server is away while the client renews, and back once it asks anybody.
+        service.end(Signal::SIGTERM).unwrap();
         first.renew().unwrap();
+        wait::until("rebinding client", PATIENCE, || Ok(asks_anybody(&watch.frames()?).then_some(()))).unwrap();
+        service.start_again().unwrap();
     }
     watch.wait_for("rebind", 1, PATIENCE).unwrap();
-    far.namespace.ip(&["route", "flush", "type", "blackhole"]).unwrap();
     first.release().unwrap();
     watch.wait_for("release", 1, PATIENCE).unwrap();
     let mut second = client.start(&far, &scratch, "second");
@@ -107,6 +116,16 @@ fn v4(server: Server4, client: Client4) {
     let events = ["commit", "renew+", "rebind+", "release", "commit", "renew?", "expire"];
     let story = Story { leases: 1, events: &events, facts: &facts };
     judge(&story, &seen, live_expiry);
+}
+
+/// Whether a client has begun to rebind.
+fn asks_anybody(frames: &[Frame]) -> bool {
+    frames.iter().filter_map(|frame| Datagram::decode(&frame.bytes)).any(|datagram| {
+        let rebind4 = Message4::decode(&datagram.payload).is_some_and(|message| {
+            message.is(message4::Kind::Request) && !message.ciaddr.is_unspecified() && datagram.to.to_string() == "255.255.255.255:67"
+        });
+        rebind4 || datagram.to.port() == 547 && Message6::decode(&datagram.payload).is_some_and(|message| message.is(message6::Kind::Rebind))
+    })
 }
 
 /// Judges what the hook heard and what a replay of the witness' capture tells. Where the lease is too long to wait for its

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use crate::config::HostnameFrom;
 use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
@@ -255,7 +256,7 @@ struct View4 {
     client_id: Option<ClientId>,
     match_client_id: bool,
     hostname: Box<[u8]>,
-    /// What the client called itself.
+    /// What the client called itself, cleaned.
     own_name: Option<Box<[u8]>>,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
@@ -272,13 +273,15 @@ impl View4 {
         let asker = query.map_or(answer, |query| &query.message);
         let config = &tracker.config.dhcp4;
         let subnet = config.subnet_of(answer.yiaddr);
+        let own_name = query.and_then(|query| query.message.own_hostname());
         Some(Self {
             address: answer.yiaddr,
             hwaddr: asker.chaddr,
             client_id: asker.client_id().map(|octets| ClientId::new(&octets)),
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
-            hostname: answer.hostname().unwrap_or_default(),
-            own_name: query.and_then(|query| query.message.hostname()),
+            hostname: HostnameFrom::or_default(tracker.config.hostname, config.configured)
+                .choose(|| answer.hostname(), || own_name.clone()),
+            own_name,
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.

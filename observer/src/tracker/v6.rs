@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use crate::config::HostnameFrom;
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, MessageType};
 use crate::identity::{Duid, HardwareAddress};
 use crate::time::{Lifetime, Timestamp};
@@ -310,7 +311,10 @@ impl View6 {
         Some(Self {
             duid: Duid::new(asker.message.client_duid()?),
             hwaddr: hardware_address(asker, &tracker.config.dhcp6.mac_sources),
-            hostname: answer.message.hostname().unwrap_or_default(),
+            hostname: HostnameFrom::or_default(tracker.config.hostname, tracker.config.dhcp6.configured).choose(
+                || answer.message.hostname(),
+                || exchange.query.as_deref().and_then(|query| query.message.own_hostname()),
+            ),
             cltt: at.whole_second(),
         })
     }
