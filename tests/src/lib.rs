@@ -50,6 +50,7 @@ pub mod client;
 
 pub mod relay;
 
+pub mod course;
 pub mod story;
 pub mod watch;
 

@@ -25,18 +25,25 @@ pub struct Recipe {
     pub ready: &'static str,
     /// Directories that it uses whatever it is told; it gets empty ones of its own, in a mount namespace of its own.
     pub private: &'static [&'static str],
+    /// A shell command that fills them.
+    pub prepare: &'static str,
 }
 
 impl Recipe {
     /// A program with these arguments, ready when it has logged `ready`.
     pub fn new(program: &'static str, arguments: &[&str], ready: &'static str) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { program, arguments, ready, private: &[] }
+        Self { program, arguments, ready, private: &[], prepare: ":" }
     }
 
     /// The same with directories of its own.
     pub fn private(self, private: &'static [&'static str]) -> Self {
         Self { private, ..self }
+    }
+
+    /// The same with something in these directories.
+    pub fn prepare(self, prepare: &'static str) -> Self {
+        Self { prepare, ..self }
     }
 
     /// The command, in `namespace`.
@@ -53,7 +60,7 @@ impl Recipe {
             .collect();
         let mut command = namespace.command("unshare");
         // Everything is exec: the process id stays that of the program.
-        command.args(["--mount", "sh", "-c", &format!("{}exec \"$0\" \"$@\"", mounts.concat()), self.program]);
+        command.args(["--mount", "sh", "-c", &format!("{}{} && exec \"$0\" \"$@\"", mounts.concat(), self.prepare), self.program]);
         command.args(&self.arguments);
         command
     }
@@ -93,6 +100,11 @@ impl Service {
     /// Waits until it has written `text` to its log since it was started.
     pub fn wait_for_log(&mut self, text: &str, within: Duration) -> Result<()> {
         self.running()?.wait_for_log(text, within)
+    }
+
+    /// Ends it with SIGTERM.
+    pub fn stop(&mut self) -> Result<()> {
+        self.end(Signal::SIGTERM)
     }
 
     /// What it has written since it was started.

@@ -2,6 +2,7 @@
 //!
 //! The scripted clients of [`crate::client`] stand in where real ones cannot be brought to do something on command.
 
+pub mod any;
 pub mod dhclient;
 pub mod dhcpcd;
 pub mod udhcpc;
@@ -14,6 +15,11 @@ pub const INTERFACE: &str = "c0";
 
 /// A client that was started and holds a lease, or will soon.
 pub trait RunningClient: std::fmt::Debug {
+    /// Waits until it has made use of what the server said last.
+    fn settle(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes it renew now, if it can be told to; its own T1 comes otherwise.
     fn renew(&mut self) -> Result<()> {
         Ok(())

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use crate::clients::{INTERFACE, RunningClient};
 use crate::netns::Namespace;
 use crate::service::{Recipe, Service, write_script};
+use crate::wait;
 
 /// Configures the interface with what udhcpc was given.
 const SCRIPT: &str = r#"#!/bin/sh
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Udhcpc {
     service: Service,
+    /// How often it was bound or told to renew.
+    asked: usize,
 }
 
 impl Udhcpc {
@@ -39,14 +42,20 @@ impl Udhcpc {
         let script = write_script(directory, "udhcpc-script", SCRIPT)?;
         let name = format!("hostname:{name}");
         let arguments = ["-f", "-i", INTERFACE, "-s", &script, "-t", "20", "-T", "2", "-x", &name];
-        Ok(Self { service: Service::start(namespace, directory, Recipe::new("udhcpc", &arguments, "started"))? })
+        Ok(Self { service: Service::start(namespace, directory, Recipe::new("udhcpc", &arguments, "started"))?, asked: 1 })
     }
 }
 
 impl RunningClient for Udhcpc {
+    /// It can miss an answer that comes while the socket is open from which it asked; then it asks again.
+    fn settle(&mut self) -> Result<()> {
+        wait::until("bound udhcpc", PATIENCE, || {
+            Ok((self.service.log().matches(BOUND).count() >= self.asked).then_some(()))
+        })
+    }
+
     fn renew(&mut self) -> Result<()> {
-        // A signal that comes while the answer is on its way makes it begin anew.
-        self.service.wait_for_log(BOUND, PATIENCE)?;
+        self.asked += 1;
         self.service.signal(Signal::SIGUSR1)
     }
 
