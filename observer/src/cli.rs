@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::KeaVersion;
+use crate::config::{HostnameFrom, KeaVersion};
 use crate::tracker::Answers;
 
 /// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
@@ -114,6 +114,9 @@ pub struct Kea {
     /// it several times for several
     #[arg(long, value_name = "FILE")]
     pub seed: Vec<PathBuf>,
+    /// Whose word counts for host names [default: answer with --kea-config, else answer-then-client]
+    #[arg(long, value_enum, value_name = "answer|client|answer-then-client|client-then-answer")]
+    pub hostname: Option<HostnameArg>,
 }
 
 /// [`KeaVersion`] on the command line.
@@ -173,6 +176,30 @@ impl From<AnswersArg> for Answers {
             AnswersArg::Out => Self::Out,
             AnswersArg::In => Self::In,
             AnswersArg::Both => Self::Both,
+        }
+    }
+}
+
+/// [`HostnameFrom`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum HostnameArg {
+    /// The server's answer alone
+    Answer,
+    /// The client alone, cleaned
+    Client,
+    /// The server's answer or, where it holds none, the client
+    AnswerThenClient,
+    /// The client or, where it has none, the server's answer
+    ClientThenAnswer,
+}
+
+impl From<HostnameArg> for HostnameFrom {
+    fn from(argument: HostnameArg) -> Self {
+        match argument {
+            HostnameArg::Answer => Self::Answer,
+            HostnameArg::Client => Self::Client,
+            HostnameArg::AnswerThenClient => Self::AnswerThenClient,
+            HostnameArg::ClientThenAnswer => Self::ClientThenAnswer,
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
 use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
 use dhcp_observer::clock::Clock;
-use dhcp_observer::config::kea;
+use dhcp_observer::config::{HostnameFrom, ServerConfig, kea};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::frame::Interface;
 use dhcp_observer::{daemon, hook, render, replay, seed};
@@ -79,7 +79,8 @@ fn run_live(options: Live) -> Result<()> {
     });
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
     let version = options.kea.kea_version.into();
-    let config = Arc::new(kea::load(&options.kea.kea_config, version)?);
+    let hostname = options.kea.hostname.map(HostnameFrom::from);
+    let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea.kea_config, version)? });
     let limits = hook::Limits {
         max_running: usize::from(options.max_hooks),
         max_queued: options.max_queue as usize,
@@ -129,7 +130,8 @@ fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
     log_to_stderr(LevelFilter::WARN);
     let version = options.kea.kea_version.into();
-    let config = Arc::new(kea::load(&options.kea.kea_config, version)?);
+    let hostname = options.kea.hostname.map(HostnameFrom::from);
+    let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea.kea_config, version)? });
     let seed = seed::read_all(&options.kea.seed)?;
     render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
     let replay_options = replay::Options {

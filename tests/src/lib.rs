@@ -42,7 +42,18 @@ pub mod hook;
 pub mod kea;
 pub mod observer;
 
+pub mod service;
+
+pub mod clients;
+pub mod servers;
+
 pub mod client;
+
+pub mod relay;
+
+pub mod course;
+pub mod story;
+pub mod watch;
 
 pub mod golden;
 

@@ -167,6 +167,11 @@ impl Message {
         self.options.get(code::CLIENT_IDENTIFIER).is_none_or(|octets| (2..=128).contains(&octets.len()))
     }
 
+    /// The same of a client's message, cleaned as Kea cleans it before it accepts it.
+    pub fn own_hostname(&self) -> Option<Octets> {
+        hostname::own_hostname(&self.options)
+    }
+
     /// Which of the four requests of RFC 2131 table 4 this is, given whether it was sent to the broadcast address.
     pub fn request_kind(&self, broadcast: bool) -> RequestKind {
         if self.options.contains(code::SERVER_IDENTIFIER) {

@@ -171,6 +171,12 @@ impl Message {
         domain_name::from_wire(name).map(|text| text.into_bytes().into())
     }
 
+    /// The same of a client's message, cleaned as Kea cleans it before it accepts it.
+    pub fn own_hostname(&self) -> Option<Octets> {
+        let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
+        domain_name::clean_from_wire(name).map(|text| text.into_bytes().into())
+    }
+
     /// Octets of memory behind this message.
     pub fn footprint(&self) -> usize {
         self.bytes.len() + self.relays.capacity() * size_of::<Relay>()

@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::time::Timestamp;
 
+/// The longest string that `execve` takes, its NUL included, in octets (Linux: MAX_ARG_STRLEN, 32 pages).
+pub const MAX_STRING: usize = 131_072;
+
 /// A list of NUL-terminated byte strings in one block of memory, the form that `execve` wants.
 ///
 /// A NUL octet inside a string would end it early in the child, as it does in Kea, so [`Strings::push`] cuts there.
@@ -34,14 +37,15 @@ impl Strings {
 
     /// Appends `prefix`, `name`, `=` and the value that `write` appends, or nothing when `write` says false.
     ///
-    /// Names are ours, so only the value is searched for a NUL octet: the search is a good part of the cost.
+    /// Names are ours, so only the value is searched for a NUL octet: the search is a good part of the cost. A variable
+    /// that is longer than the kernel takes ([`MAX_STRING`]) is left out, because the hook could not be started with it.
     pub fn push_variable(&mut self, prefix: &str, name: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let start = self.block.len();
         self.block.extend_from_slice(prefix.as_bytes());
         self.block.extend_from_slice(name.as_bytes());
         self.block.push(b'=');
         let value = self.block.len();
-        if write(&mut self.block) {
+        if write(&mut self.block) && self.block.len() - start < MAX_STRING {
             self.end_string(value);
         } else {
             self.block.truncate(start);

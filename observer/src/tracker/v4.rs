@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use crate::config::HostnameFrom;
 use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
 use crate::octets::Octets;
@@ -359,7 +360,8 @@ impl View4 {
         let asker = query.map_or(answer, |query| &query.message);
         let config = &tracker.config.dhcp4;
         let subnet = config.subnet_of(answer.yiaddr);
-        let hostname = answer.hostname_as_sent().unwrap_or_default();
+        let hostname = HostnameFrom::or_default(tracker.config.hostname, config.configured)
+            .choose(|| answer.hostname_as_sent(), || query.and_then(|query| query.message.own_hostname()));
         let [a, b, c, d] = answer.yiaddr.octets();
         let client_says = || query.and_then(|query| query.message.hostname());
         let replaces = subnet.is_some_and(|subnet| subnet.replaces_client_name);

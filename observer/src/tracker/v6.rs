@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use crate::config::{IdentifierKind, Subnet6};
+use crate::config::{HostnameFrom, IdentifierKind, Subnet6};
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, Message, MessageType};
 use crate::identity::{Duid, HardwareAddress};
 use crate::octets::Octets;
@@ -425,7 +425,10 @@ impl View6 {
         let hwaddr = hardware_address(asker, &tracker.config.dhcp6.mac_sources);
         // An answer tells the way to the client only by its envelope; its own source is the server.
         let way = exchange.query.as_deref().map(|query| Way::of(query, hwaddr)).unwrap_or_default();
-        let hostname = answer.message.hostname_as_sent().unwrap_or_default();
+        let hostname = HostnameFrom::or_default(tracker.config.hostname, tracker.config.dhcp6.configured).choose(
+            || answer.message.hostname_as_sent(),
+            || exchange.query.as_deref().and_then(|query| query.message.own_hostname()),
+        );
         let made_up_from = made_up_from(tracker, exchange, &answer.message, &hostname);
         Some(Self {
             duid: Duid::new(asker.message.client_duid()?),
@@ -471,7 +474,7 @@ impl View6 {
             hwaddr: self.hwaddr,
             hostname: match self.made_up_from {
                 Some(address) if address != granted.address => Octets::default(),
-                None if self.is_nameless => self.reserved_hostname(subnet),
+                None if self.is_nameless && self.hostname.is_empty() => self.reserved_hostname(subnet),
                 _ => self.hostname.clone(),
             },
             cltt: self.cltt,

@@ -9,7 +9,7 @@ use crate::tracker::{Lease4, Lease6};
 pub(in crate::dialect) const LEASE4: &[Variable<Lease4>] = &[
     Variable::always("ADDRESS", Source::Observed, "the leased address", |lease, out| { text::ipv4(out, lease.address) }),
     Variable::always("CLTT", Source::Observed, "client last transmission time, Unix seconds", |lease, out| { text::number(out, lease.cltt.unix_seconds()) }),
-    Variable::always("HOSTNAME", Source::Observed, "the host name in the answer: option 81, else option 12", |lease, out| { out.extend_from_slice(&lease.hostname) }),
+    Variable::always("HOSTNAME", Source::Observed, "the host name: option 81, else option 12, of the answer or else of the client, see `--hostname`", |lease, out| { out.extend_from_slice(&lease.hostname) }),
     Variable::always("HWADDR", Source::Observed, "hardware address; empty once declined", |lease, out| { text::hardware(out, Some(&lease.hwaddr)) }),
     Variable::always("HWADDR_TYPE", Source::Observed, "ARP hardware type, decimal", |lease, out| { text::hardware_type(out, Some(&lease.hwaddr)) }),
     Variable::always("STATE", Source::Tracked, "`default`, `declined` or `expired-reclaimed`; also `released` and `registered` (3.0)", |lease, out| { out.extend_from_slice(lease.state.name().as_bytes()) }),
@@ -22,7 +22,7 @@ pub(in crate::dialect) const LEASE4: &[Variable<Lease4>] = &[
 pub(in crate::dialect) const LEASE6: &[Variable<Lease6>] = &[
     Variable::always("ADDRESS", Source::Observed, "the leased address, or the first address of the prefix", |lease, out| { text::ipv6(out, lease.address) }),
     Variable::always("CLTT", Source::Observed, "client last transmission time, Unix seconds", |lease, out| { text::number(out, lease.cltt.unix_seconds()) }),
-    Variable::always("HOSTNAME", Source::Observed, "the host name in the answer: option 39", |lease, out| { out.extend_from_slice(&lease.hostname) }),
+    Variable::always("HOSTNAME", Source::Observed, "the host name: option 39 of the answer or else of the client, see `--hostname`", |lease, out| { out.extend_from_slice(&lease.hostname) }),
     Variable::always("HWADDR", Source::Observed, "hardware address by `mac-sources`; empty if none was found", |lease, out| { text::hardware(out, lease.hwaddr.as_ref()) }),
     Variable::always("HWADDR_TYPE", Source::Observed, "ARP hardware type, decimal; empty if no address was found", |lease, out| { text::hardware_type(out, lease.hwaddr.as_ref()) }),
     Variable::always("STATE", Source::Tracked, "`default`, `declined` or `expired-reclaimed`; also `released` and `registered` (3.0)", |lease, out| { out.extend_from_slice(lease.state.name().as_bytes()) }),

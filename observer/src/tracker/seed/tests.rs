@@ -116,9 +116,10 @@ fn the_configuration_names_subnets_and_who_is_who() {
         excluded: None,
     };
     let subnet6 = Subnet6 { pd_pools: vec![pool], ..Subnet6::new(17, "2001:db8:1::".parse().unwrap(), 64) };
-    let mut tracker = tracker(ServerConfig { version: Default::default(),
+    let mut tracker = tracker(ServerConfig {
         dhcp4: Dhcp4::default().with_subnets(vec![heedless]),
         dhcp6: Dhcp6::default().with_subnets(vec![subnet6]),
+        ..ServerConfig::default()
     });
     let address = lease6(IaKind::NonTemporary, "2001:db8:1::1000", 128);
     let named = Lease6 { subnet_id: Some(3), ..lease6(IaKind::NonTemporary, "2001:db8:1::1001", 128) };
