@@ -27,6 +27,32 @@ pub fn from_wire(mut octets: &[u8]) -> Option<String> {
     Some(text)
 }
 
+/// The same, cleaned as Kea cleans what a client calls itself: octets other than `A-Z a-z 0-9 . -` are left out.
+pub fn clean_from_wire(mut octets: &[u8]) -> Option<String> {
+    let mut text = String::with_capacity(octets.len() + 1);
+    while let Some((&length, rest)) = octets.split_first() {
+        if length == 0 {
+            break;
+        }
+        if length > 63 {
+            return None;
+        }
+        let label = clean(rest.get(..usize::from(length))?);
+        if !label.is_empty() {
+            text.push_str(&label);
+            text.push('.');
+        }
+        octets = rest.get(usize::from(length)..)?;
+    }
+    Some(text)
+}
+
+/// Text with nothing in it but `a-z 0-9 . -`: Kea's default `hostname-char-set`, with nothing in place of the rest.
+pub fn clean(text: &[u8]) -> String {
+    let kept = text.iter().filter(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-'));
+    kept.map(|octet| char::from(octet.to_ascii_lowercase())).collect()
+}
+
 fn push_octet(text: &mut String, octet: u8) {
     match octet {
         b'"' | b'(' | b')' | b'.' | b';' | b'\\' | b'@' | b'$' => {

@@ -11,7 +11,9 @@ use crate::dhcpv6;
 use crate::dissect::{Datagram, Dissector, DuplicateLimits, Duplicates, FragmentLimits};
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
-use crate::tracker::{Answers, Counters, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker};
+use crate::tracker::{
+    Answers, Counters, Lease4, Lease6, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker,
+};
 
 /// From frames and the passing of time to lease events.
 #[derive(Debug)]
@@ -67,6 +69,16 @@ impl Driver {
     pub fn skip_unsupported_link(&mut self) {
         self.totals.frames += 1;
         self.dissector.skip_unsupported_link();
+    }
+
+    /// Puts in leases that are known from elsewhere, ahead of every frame. Those that are over by then end when time first
+    /// passes: before the first frame, or with [`Driver::handle_time`].
+    pub fn seed(
+        &mut self,
+        leases4: impl IntoIterator<Item = Lease4>,
+        leases6: impl IntoIterator<Item = Lease6>,
+    ) {
+        self.tracker.seed(leases4, leases6);
     }
 
     /// Takes in one frame. `sink` gets the events of the deadlines before it, then those of the frame.
@@ -167,8 +179,8 @@ fn decode(datagram: Datagram<'_>) -> Observed {
         };
     }
     if is_v6 {
-        Observed::V6(observed!(Observed6, dhcpv6::parse(&datagram.payload)))
+        Observed::V6(Arc::new(observed!(Observed6, dhcpv6::parse(&datagram.payload))))
     } else {
-        Observed::V4(observed!(Observed4, dhcpv4::parse(&datagram.payload)))
+        Observed::V4(Arc::new(observed!(Observed4, dhcpv4::parse(&datagram.payload))))
     }
 }

@@ -43,7 +43,18 @@ pub mod kea;
 pub mod observer;
 pub mod perfdhcp;
 
+pub mod service;
+
+pub mod clients;
+pub mod servers;
+
 pub mod client;
+
+pub mod relay;
+
+pub mod course;
+pub mod story;
+pub mod watch;
 
 pub mod golden;
 

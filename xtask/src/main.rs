@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+mod bench;
 mod command;
 mod conformance;
 mod docs;
@@ -27,7 +28,9 @@ verbs:
   record NAME SCENARIO
         play one scenario and write it to tests/golden/NAME
   docs [--check]
-        put the table of variables into README.md; --check only says whether it is current";
+        put the table of variables into README.md; --check only says whether it is current
+  bench [filter] [throughput] [memory] [latency]
+        measure, side by side with what the figures are to be compared with; filter and latency need root";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +50,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ebpf", "--check"] => ebpf::check(&root()?),
         ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
         ["test", passed_on @ ..] => test::run(&root()?, passed_on),
+        ["bench", parts @ ..] => bench::run(&root()?, parts),
         ["conformance", passed_on @ ..] => conformance::run(&root()?, passed_on),
         ["record", name, scenario] => conformance::record(&root()?, name, scenario),
         ["docs"] => docs::write(&root()?),

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 /// Sub-option 53 is the message type of Kea's own universe and is lost when Kea reads the option.
 const LOST: u8 = 53;
-/// Code 255 ends up behind all others because Kea keeps it apart as the end marker of the universe.
-const LAST: u8 = 255;
 
 /// The payload of option 82 as Kea 2.2 writes it, from its pieces: sub-options by code, duplicates put together
 /// (RFC 3396), a tail that runs past the end left out.
@@ -13,15 +11,11 @@ const LAST: u8 = 255;
 /// Kea reads the sub-options of each piece by itself. Where there is more than one piece it then keeps the bytes of all
 /// pieces as well, and writes them in front of the sub-options.
 pub fn normalise_agent_information<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
-    let mut by_code: BTreeMap<(bool, u8), Vec<u8>> = BTreeMap::new();
-    for (code, value) in pieces.clone().flat_map(sub_options).filter(|(code, _)| *code != LOST) {
-        by_code.entry((code == LAST, code)).or_default().extend_from_slice(value);
-    }
     let mut whole = Vec::new();
     if pieces.clone().nth(1).is_some() {
-        pieces.for_each(|piece| whole.extend_from_slice(piece));
+        pieces.clone().for_each(|piece| whole.extend_from_slice(piece));
     }
-    for ((_, code), value) in by_code {
+    for (code, value) in agent_sub_options(pieces).into_iter().filter(|(code, _)| *code != LOST) {
         let mut rest = value.as_slice();
         loop {
             let (piece, next) = rest.split_at(rest.len().min(usize::from(u8::MAX)));
@@ -35,6 +29,15 @@ pub fn normalise_agent_information<'a>(pieces: impl Iterator<Item = &'a [u8]> + 
         }
     }
     whole
+}
+
+/// All sub-options by code, duplicates put together (RFC 3396), a tail that runs past the end left out.
+pub fn agent_sub_options<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> BTreeMap<u8, Vec<u8>> {
+    let mut by_code: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+    for (code, value) in pieces.flat_map(sub_options) {
+        by_code.entry(code).or_default().extend_from_slice(value);
+    }
+    by_code
 }
 
 /// The payload of one sub-option, duplicates put together; `None` when it is missing.

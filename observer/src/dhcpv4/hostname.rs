@@ -1,6 +1,7 @@
 //! The host name of a lease, from option 81 (RFC 4702) or option 12.
 
 use crate::domain_name;
+use crate::octets::Octets;
 
 use super::{Options, code};
 
@@ -12,7 +13,7 @@ const MAX_NAME: usize = 255;
 /// The name as it is on the wire: one of option 81 ends in a dot, one of option 12 stays as it is.
 ///
 /// An option 81 without a name is no name at all: Kea looks no further. Nor is one that is longer than names can be.
-pub(super) fn hostname(options: &Options) -> Option<Box<[u8]>> {
+pub(super) fn hostname(options: &Options) -> Option<Octets> {
     if let Some(payload) = options.get(code::CLIENT_FQDN)
         && let [flags, _rcode1, _rcode2, name @ ..] = payload.as_ref()
     {
@@ -37,6 +38,21 @@ pub(super) fn is_readable(options: &Options) -> bool {
     }
 }
 
+/// What a client calls itself, cleaned as Kea cleans it: only letters, digits, dots and hyphens, lower case; a name of
+/// option 81 ends in a dot. An option 81 without a name leaves the word to option 12.
+pub(super) fn own_hostname(options: &Options) -> Option<Octets> {
+    let qualified = options.get(code::CLIENT_FQDN).and_then(|payload| {
+        let [flags, _rcode1, _rcode2, name @ ..] = payload.as_ref() else { return None };
+        if flags & WIRE_FORMAT != 0 {
+            domain_name::clean_from_wire(name)
+        } else {
+            Some(domain_name::clean(name)).map(|name| if name.is_empty() || name.ends_with('.') { name } else { name + "." })
+        }
+    });
+    let plain = || options.get(code::HOST_NAME).map(|payload| domain_name::clean(&payload));
+    qualified.filter(|name| !name.is_empty()).or_else(plain).map(|name| name.into_bytes().into())
+}
+
 /// The deprecated ASCII form of option 81.
 fn from_ascii(name: &[u8]) -> Option<String> {
     let mut text = String::from_utf8(name.to_vec()).ok()?;
@@ -51,12 +67,34 @@ fn from_ascii(name: &[u8]) -> Option<String> {
 mod tests {
     use super::super::parse;
 
-    fn name(options: &[u8]) -> Option<String> {
+    #[test]
+    fn what_clients_call_themselves_is_cleaned() {
+        for (options, expected) in [
+            (&b""[..], None),
+            (b"\x0c\x06MyHost", Some("myhost")),
+            (b"\x0c\x0c a_B c;$(x)\0", Some("abcx")),
+            (b"\x0c\x04!!!!", Some("")),
+            (b"\x0c\x08a.Lan.de", Some("a.lan.de")),
+            (b"\x0c\x06myhost\x51\x09\x04\x00\x00\x05HostA", Some("hosta.")),
+            (b"\x0c\x06myhost\x51\x03\x01\x00\x00", Some("myhost")),
+            (b"\x51\x06\x01\x00\x00a_B", Some("ab.")),
+            (b"\x51\x0c\x04\x00\x00\x03a b\x03l`n\x00", Some("ab.ln.")),
+        ] {
+            let name = parse(&message(options)).own_hostname();
+            assert_eq!(name.as_deref(), expected.map(str::as_bytes), "{options:?}");
+        }
+    }
+
+    fn message(options: &[u8]) -> Vec<u8> {
         let mut payload = vec![0; 236];
         payload.extend_from_slice(&[99, 130, 83, 99]);
         payload.extend_from_slice(options);
         payload.push(255);
-        parse(&payload).hostname().map(|name| String::from_utf8_lossy(&name).into_owned())
+        payload
+    }
+
+    fn name(options: &[u8]) -> Option<String> {
+        parse(&message(options)).hostname().map(|name| String::from_utf8_lossy(&name).into_owned())
     }
 
     #[test]

@@ -15,8 +15,9 @@ mod value;
 use std::net::Ipv4Addr;
 
 use crate::identity::HardwareAddress;
+use crate::octets::Octets;
 
-pub use agent::{agent_sub_option, normalise_agent_information};
+pub use agent::{agent_sub_option, agent_sub_options, normalise_agent_information};
 pub use message_type::MessageType;
 pub use options::{Options, code};
 pub use parse::parse;
@@ -100,7 +101,7 @@ pub struct Message {
     pub chaddr: HardwareAddress,
     /// Option 53; `None` for BOOTP.
     pub message_type: Option<MessageType>,
-    /// All options, in the bytes of the message.
+    /// All options.
     pub options: Options,
     /// What was wrong, in the order of the bytes.
     pub malformed: Vec<Malformed>,
@@ -145,12 +146,12 @@ impl Message {
     }
 
     /// The host name that this message carries, in the form that Kea keeps: the domain name of option 81, else option 12.
-    pub fn hostname(&self) -> Option<Box<[u8]>> {
-        self.hostname_as_sent().map(|name| name.to_ascii_lowercase().into())
+    pub fn hostname(&self) -> Option<Octets> {
+        self.hostname_as_sent().map(Octets::into_lower_case)
     }
 
     /// The same name in its own case.
-    pub fn hostname_as_sent(&self) -> Option<Box<[u8]>> {
+    pub fn hostname_as_sent(&self) -> Option<Octets> {
         hostname::hostname(&self.options)
     }
 
@@ -164,6 +165,11 @@ impl Message {
     /// Whether Kea takes option 61, if it is there, for an identifier: 2 to 128 octets.
     pub fn has_lawful_client_id(&self) -> bool {
         self.options.get(code::CLIENT_IDENTIFIER).is_none_or(|octets| (2..=128).contains(&octets.len()))
+    }
+
+    /// The same of a client's message, cleaned as Kea cleans it before it accepts it.
+    pub fn own_hostname(&self) -> Option<Octets> {
+        hostname::own_hostname(&self.options)
     }
 
     /// Which of the four requests of RFC 2131 table 4 this is, given whether it was sent to the broadcast address.

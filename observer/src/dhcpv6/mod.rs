@@ -13,6 +13,7 @@ mod parse;
 use std::net::Ipv6Addr;
 
 use crate::domain_name;
+use crate::octets::Octets;
 
 pub use identity_association::{IaKind, IaLease, IdentityAssociation};
 pub use message_type::MessageType;
@@ -150,18 +151,30 @@ impl Message {
         })
     }
 
+    /// The address that an ADDR-REG-INFORM registers: its IA Address option outside any identity association (RFC 9686
+    /// section 4.2).
+    pub fn registered_address(&self) -> Option<IaLease> {
+        IaLease::read_address(self.option(code::IAADDR)?)
+    }
+
     /// The domain name of option 39 (RFC 4704), lower case, ending in a dot; empty when the option holds no name.
-    pub fn hostname(&self) -> Option<Box<[u8]>> {
-        self.hostname_as_sent().map(|name| name.to_ascii_lowercase().into())
+    pub fn hostname(&self) -> Option<Octets> {
+        self.hostname_as_sent().map(Octets::into_lower_case)
     }
 
     /// The same name in its own case.
-    pub fn hostname_as_sent(&self) -> Option<Box<[u8]>> {
+    pub fn hostname_as_sent(&self) -> Option<Octets> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
         if name.len() > Self::MAX_NAME {
             return None;
         }
         domain_name::from_wire(name).map(|text| text.into_bytes().into())
+    }
+
+    /// The same of a client's message, cleaned as Kea cleans it before it accepts it.
+    pub fn own_hostname(&self) -> Option<Octets> {
+        let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
+        domain_name::clean_from_wire(name).map(|text| text.into_bytes().into())
     }
 
     /// Octets of memory behind this message.

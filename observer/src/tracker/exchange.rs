@@ -1,8 +1,10 @@
 //! Which answer belongs to which question.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use crate::time::Timestamp;
 
@@ -18,7 +20,9 @@ const ROOM: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Exchanges<Q> {
     limit: usize,
-    questions: HashMap<u64, Asked<Q>>,
+    /// By the hash of their keys alone: it is keyed at random, so nobody can make two of them meet. It also is their
+    /// place in the table, so that nothing is hashed twice.
+    questions: HashTable<Asked<Q>>,
     /// Octets behind all the questions.
     bytes: usize,
     /// When each key was put in, oldest first; a key that was put in again stands here twice.
@@ -30,6 +34,7 @@ pub(super) struct Exchanges<Q> {
 /// A question and when it was put.
 #[derive(Debug)]
 struct Asked<Q> {
+    key: u64,
     at: Timestamp,
     bytes: usize,
     question: Q,
@@ -39,7 +44,7 @@ impl<Q> Exchanges<Q> {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            questions: HashMap::new(),
+            questions: HashTable::new(),
             bytes: 0,
             ages: VecDeque::new(),
             hasher: RandomState::new(),
@@ -53,13 +58,14 @@ impl<Q> Exchanges<Q> {
         self.forget(key);
         self.make_room(at, bytes);
         self.bytes += bytes;
-        self.questions.insert(key, Asked { at, bytes, question });
+        // A question with this key was forgotten above.
+        self.questions.insert_unique(key, Asked { key, at, bytes, question }, |asked| asked.key);
         self.ages.push_back((at, key));
     }
 
     /// The latest question with this key that can still be waiting.
     pub(super) fn find(&self, at: Timestamp, key: impl Hash) -> Option<&Q> {
-        let asked = self.questions.get(&self.hasher.hash_one(key))?;
+        let asked = self.get(self.hasher.hash_one(key))?;
         (at.since(asked.at) <= PATIENCE).then_some(&asked.question)
     }
 
@@ -76,15 +82,20 @@ impl<Q> Exchanges<Q> {
                 return;
             }
             self.ages.pop_front();
-            if self.questions.get(&key).is_some_and(|latest| latest.at == asked) {
+            if self.get(key).is_some_and(|latest| latest.at == asked) {
                 self.forget(key);
                 self.evicted += u64::from(!old);
             }
         }
     }
 
+    fn get(&self, key: u64) -> Option<&Asked<Q>> {
+        self.questions.find(key, |asked| asked.key == key)
+    }
+
     fn forget(&mut self, key: u64) {
-        if let Some(asked) = self.questions.remove(&key) {
+        if let Ok(found) = self.questions.find_entry(key, |asked| asked.key == key) {
+            let (asked, _) = found.remove();
             self.bytes -= asked.bytes;
         }
     }

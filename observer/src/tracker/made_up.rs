@@ -1,5 +1,7 @@
 //! Host names that the server makes up from an address (`ddns-replace-client-name`).
 
+use crate::octets::Octets;
+
 /// The part of a name before its first dot.
 fn first_label(name: &[u8]) -> &[u8] {
     name.split(|&octet| octet == b'.').next().unwrap_or_default()
@@ -12,7 +14,7 @@ fn first_label(name: &[u8]) -> &[u8] {
 pub(super) fn is_made_up(
     name: &[u8],
     address: &str,
-    client_says: impl FnOnce() -> Option<Box<[u8]>>,
+    client_says: impl FnOnce() -> Option<Octets>,
     replaces: bool,
 ) -> bool {
     let label = first_label(name);

@@ -16,7 +16,9 @@ mod held;
 mod lease;
 mod made_up;
 mod observed;
+mod place;
 mod records;
+mod seed;
 mod table;
 mod v4;
 mod v6;
@@ -33,11 +35,13 @@ pub use event::{
     Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName,
 };
 pub use lease::{Lease4, Lease6, LeaseState};
-pub use observed::{Answers, Observed, Observed4, Observed6};
+pub use observed::{Answers, Observed, Observed4, Observed6, ObservedMessage};
+pub use place::{Place, Relay4, Way};
 
 use deadlines::{Deadlines, Turn};
 use exchange::Exchanges;
 use held::Held;
+use place::Places;
 use records::{End, Record, Records};
 
 /// How much the tracker keeps.
@@ -69,6 +73,7 @@ pub struct Tracker {
     leases4: Records<Lease4>,
     leases6: Records<Lease6>,
     deadlines: Deadlines,
+    places: Places,
     /// The time of the latest message or deadline. A lease of no time at all is over at the start of its second, which may
     /// be before the message that gave it; its end is not told as if it had come first.
     latest: Timestamp,
@@ -90,6 +95,7 @@ impl Tracker {
             held4: Held::new(limits.exchanges),
             exchanges6: Exchanges::new(limits.exchanges),
             deadlines: Deadlines::default(),
+            places: Places::default(),
             latest: Timestamp::EPOCH,
             servers4: HashSet::new(),
             events: VecDeque::new(),
@@ -102,8 +108,8 @@ impl Tracker {
     pub fn handle_message(&mut self, at: Timestamp, observed: Observed) {
         self.latest = self.latest.max(at);
         match observed {
-            Observed::V4(observed) => self.message4(at, Arc::new(observed)),
-            Observed::V6(observed) => self.message6(at, Arc::new(observed)),
+            Observed::V4(observed) => self.message4(at, observed),
+            Observed::V6(observed) => self.message6(at, observed),
         }
         if self.deadlines.is_stale(self.leases4.len() + self.leases6.len()) {
             self.deadlines.rebuild(self.leases4.queued().chain(self.leases6.queued()));
@@ -167,6 +173,14 @@ impl Tracker {
         self.emit_as(at, event, occurrence, false);
     }
 
+    /// The state of a released lease that is kept, where this server keeps them.
+    fn released_state(&self) -> Option<LeaseState> {
+        let version = self.config.version;
+        version.keeps_released_leases().then(|| {
+            if version.has_released_state() { LeaseState::Released } else { LeaseState::Default }
+        })
+    }
+
     fn emit_end<L: Record>(&mut self, at: Timestamp, end: Option<End<L>>) {
         for (event, occurrence, estimated) in end.into_iter().flat_map(End::events) {
             self.emit_as(at, event, occurrence, estimated);
@@ -175,6 +189,19 @@ impl Tracker {
 
     fn emit_as(&mut self, at: Timestamp, event: Event, occurrence: Occurrence, estimated: bool) {
         self.counters.events += 1;
-        self.events.push_back(LeaseEvent { at, event, estimated, occurrence });
+        let (before4, before6) = (Vec::new(), Vec::new());
+        self.events.push_back(LeaseEvent { at, event, estimated, occurrence, before4, before6 });
+    }
+
+    /// Says of the event just emitted what the record of each of its leases was before.
+    fn remember_before(
+        &mut self,
+        before4: impl IntoIterator<Item = Option<Lease4>>,
+        before6: impl IntoIterator<Item = Option<Lease6>>,
+    ) {
+        if let Some(event) = self.events.back_mut() {
+            event.before4.extend(before4);
+            event.before6.extend(before6);
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::config::ExpiredLeases;
 use crate::dhcpv6::IaKind;
-use crate::time::Timestamp;
+use crate::octets::Octets;
+use crate::time::{Lifetime, Timestamp};
 
 use super::deadlines::{Deadlines, Turn};
 use super::table::{Owner, OwnerIndex, Table};
@@ -25,6 +26,8 @@ pub(super) trait Record: Clone {
     fn expiry(&self) -> Option<Timestamp>;
     /// What is left of it once it is reclaimed. Its name goes, because the server takes the name's DNS entries away then.
     fn reclaimed(self) -> Self;
+    /// The same with nothing left of its lifetime, in this state.
+    fn released(self, state: LeaseState) -> Self;
     /// The place of a record in the queue of deadlines.
     fn turn(slot: u32) -> Turn;
     /// The hook point of its end.
@@ -67,7 +70,11 @@ impl Record for Lease4 {
     }
 
     fn reclaimed(self) -> Self {
-        Self { state: LeaseState::ExpiredReclaimed, hostname: Box::default(), ..self }
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Octets::default(), ..self }
+    }
+
+    fn released(self, state: LeaseState) -> Self {
+        Self { state, valid_lifetime: Lifetime::Seconds(0), ..self }
     }
 
     fn turn(slot: u32) -> Turn {
@@ -107,7 +114,11 @@ impl Record for Lease6 {
     }
 
     fn reclaimed(self) -> Self {
-        Self { state: LeaseState::ExpiredReclaimed, hostname: Box::default(), ..self }
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Octets::default(), ..self }
+    }
+
+    fn released(self, state: LeaseState) -> Self {
+        Self { state, preferred_lifetime: Lifetime::Seconds(0), valid_lifetime: Lifetime::Seconds(0), ..self }
     }
 
     fn turn(slot: u32) -> Turn {
@@ -197,6 +208,31 @@ impl<L: Record> Records<L> {
         self.schedule(deadlines, slot);
     }
 
+    /// Keeps a lease that was given back, with a lifetime of zero and in the given state, until it is reclaimed: at once,
+    /// which is the earliest that Kea can. `None` when this server deletes such a lease: with affinity off, or when it is
+    /// infinite.
+    pub(super) fn keep_released(
+        &mut self,
+        deadlines: &mut Deadlines,
+        at: Timestamp,
+        lease: &L,
+        state: LeaseState,
+    ) -> Option<L> {
+        let has_affinity =
+            self.timers.flush_reclaimed_timer_wait_time != 0 && self.timers.hold_reclaimed_time != 0;
+        if !has_affinity || lease.expiry().is_none() {
+            return None;
+        }
+        let kept = lease.clone().released(state);
+        let slot = self.table.put(kept.clone());
+        if self.timers.reclaim_timer_wait_time != 0
+            && let Some(scheduled) = self.table.scheduled_mut(slot)
+        {
+            deadlines.schedule(at, L::turn(slot), scheduled);
+        }
+        Some(kept)
+    }
+
     fn schedule(&mut self, deadlines: &mut Deadlines, slot: u32) {
         let due = self.table.get(slot).and_then(|entry| self.due_at(&entry.lease));
         if let (Some(due), Some(scheduled)) = (due, self.table.scheduled_mut(slot)) {
@@ -207,7 +243,7 @@ impl<L: Record> Records<L> {
     /// When something is to be done about a record, if ever.
     fn due_at(&self, lease: &L) -> Option<Timestamp> {
         match lease.state() {
-            LeaseState::Default | LeaseState::Declined => {
+            LeaseState::Default | LeaseState::Declined | LeaseState::Released | LeaseState::Registered => {
                 lease.expiry().filter(|_| self.timers.reclaim_timer_wait_time != 0)
             }
             LeaseState::ExpiredReclaimed => lease
@@ -234,8 +270,8 @@ impl<L: Record> Records<L> {
         }
         let lease = Box::new(lease.clone());
         let remove = self.timers.flush_reclaimed_timer_wait_time == 0;
-        if remove || lease.state() == LeaseState::Declined {
-            // Kea deletes declined records at once, though it does not say so.
+        if remove || matches!(lease.state(), LeaseState::Declined | LeaseState::Registered) {
+            // Kea deletes these records at once, though it does not say so.
             self.table.remove(slot);
         } else {
             self.table.put((*lease).clone().reclaimed());

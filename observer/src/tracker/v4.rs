@@ -3,13 +3,18 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use crate::config::HostnameFrom;
 use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::made_up::is_made_up;
+use super::records::Record;
 use super::table::Owner;
-use super::{Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker};
+use super::{
+    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
+};
 
 /// The kind of a BOOTP question, which has no message type.
 const BOOTP: MessageType = MessageType(0);
@@ -66,7 +71,7 @@ impl Tracker {
         if names_server && !self.is_for_our_server(&observed) {
             self.counters.foreign_queries += 1;
         } else if self.fails_sanity_check(&observed) {
-            self.commit_nothing(at, Event::Commit, Exchange4 { query: Some(observed), answer: None });
+            self.rejected4(at, observed);
         } else if names_server {
             if let Some(observed) = self.held4.hold(at, observed) {
                 self.given_up4(at, observed);
@@ -115,6 +120,15 @@ impl Tracker {
         let offered_before_asking = message.message_type == Some(MessageType::DISCOVER)
             && message.server_id().is_some_and(|server| self.servers4.contains(&server));
         nobody || offered_before_asking
+    }
+
+    /// A message that the server rejects without an answer. That it did is known from its rules, not from the wire.
+    fn rejected4(&mut self, at: Timestamp, query: Arc<Observed4>) {
+        if self.config.version.commits_rejected_messages() {
+            let exchange = Exchange4 { query: Some(query), answer: None };
+            let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![] };
+            self.emit_as(at, Event::Commit, committed, true);
+        }
     }
 
     fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
@@ -175,9 +189,14 @@ impl Tracker {
         }
     }
 
+    fn view4(&mut self, at: Timestamp, exchange: &Exchange4) -> Option<View4> {
+        let place = self.places.of(exchange.either()?);
+        View4::new(self, at, exchange, place)
+    }
+
     /// An OFFER of an address for which the client has a record: Kea goes through the motions of renewing it.
     fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
-        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let Some(view) = self.view4(at, &exchange) else { return };
         let Some(stored) = view.own_record(self) else { return };
         let offered = view.lease();
         // An offer out of the lease cache shows what is left; the hook sees the whole.
@@ -185,16 +204,14 @@ impl Tracker {
         let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
         let (state, hostname) = (stored.state, view.renewed_hostname());
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
-        self.emit(
-            at,
-            Event::Renew,
-            Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) },
-        );
+        let before = stored.clone();
+        self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
+        self.remember_before([Some(before)], []);
     }
 
     /// An ACK: the client has a lease.
     fn granted4(&mut self, at: Timestamp, exchange: Exchange4) {
-        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let Some(view) = self.view4(at, &exchange) else { return };
         let granted = view.lease();
         if let Some(stored) = view.own_record(self).cloned() {
             return self.extended4(at, exchange, &view, stored, granted);
@@ -206,17 +223,13 @@ impl Tracker {
         self.emit_end(at, end);
         self.store4(granted.clone());
         self.emit(at, Event::Commit, Occurrence::Committed4 { exchange, leases: vec![granted], deleted });
+        self.remember_before([None], []);
     }
 
     /// An ACK for an address of which the client has a record.
-    fn extended4(
-        &mut self,
-        at: Timestamp,
-        exchange: Exchange4,
-        view: &View4,
-        stored: Lease4,
-        granted: Lease4,
-    ) {
+    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, mut granted: Lease4) {
+        // A client that renews past its relay is still behind it.
+        granted.relay = granted.relay.or_else(|| stored.relay.clone());
         let end = self.leases4.overtaken(at, &stored);
         self.emit_end(at, end);
         let event = view.renewal();
@@ -228,39 +241,52 @@ impl Tracker {
             ..granted.clone()
         });
         self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
+        self.remember_before([Some(stored.clone())], []);
         if reused {
             // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
             return self.commit_nothing(at, event, exchange);
         }
-        // A renewal past the relay leaves what the relay said before.
-        let relay_information = granted.relay_information.clone().or(stored.relay_information);
-        self.store4(Lease4 { relay_information, ..granted.clone() });
+        self.store4(granted.clone());
         self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
+        self.remember_before([Some(stored)], []);
     }
 
     /// Remembers a lease. In the record a made-up name is in lower case like any other.
     fn store4(&mut self, mut lease: Lease4) {
-        lease.hostname.make_ascii_lowercase();
+        lease.hostname = lease.hostname.into_lower_case();
         self.leases4.store(&mut self.deadlines, lease);
     }
 
     /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
     fn released4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let found = self.owned_by_sender(query.message.ciaddr, &query).map(|lease| lease.address);
+        let found = self.owned_by_sender(query.message.ciaddr, &query).cloned();
         let exchange = Exchange4 { query: Some(query), answer: None };
-        let Some(lease) = found.and_then(|address| self.leases4.remove(address)) else {
+        let Some(lease) = found else {
             return self.commit_nothing(at, Event::Commit, exchange);
         };
-        let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+        let kept = self
+            .released_state()
+            .and_then(|state| self.leases4.keep_released(&mut self.deadlines, at, &lease, state));
+        let deleted = kept.unwrap_or_else(|| {
+            self.leases4.remove(lease.address);
+            lease.clone()
+        });
+        let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease) };
         self.emit(at, Event::Release, released);
-        let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![lease] };
+        let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![deleted] };
         self.emit(at, Event::Release, committed);
     }
 
     /// A DECLINE: of the lease at the requested address, if it is the client's.
     fn declined4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let requested = query.message.requested_address();
-        let found = requested.and_then(|address| self.owned_by_sender(address, &query)).cloned();
+        let Some(requested) = query.message.requested_address() else {
+            return self.rejected4(at, query);
+        };
+        let running = |lease: &&Lease4| lease.state == LeaseState::Default && !lease.is_overdue(at);
+        let found = self
+            .owned_by_sender(requested, &query)
+            .filter(|lease| !self.config.version.declines_only_running_leases() || running(lease))
+            .cloned();
         let exchange = Exchange4 { query: Some(query), answer: None };
         let Some(lease) = found else {
             return self.commit_nothing(at, Event::Commit, exchange);
@@ -269,12 +295,13 @@ impl Tracker {
             address: lease.address,
             hwaddr: HardwareAddress::empty(),
             client_id: None,
-            hostname: Box::default(),
+            hostname: Octets::default(),
             cltt: at.whole_second(),
             valid_lifetime: Lifetime::from_wire(self.config.dhcp4.decline_probation_period),
             state: LeaseState::Declined,
             subnet_id: lease.subnet_id,
-            relay_information: None,
+            place: Arc::clone(&lease.place),
+            relay: lease.relay.clone(),
         };
         self.leases4.store(&mut self.deadlines, declined.clone());
         let occurrence = Occurrence::Decline4 { exchange: exchange.clone(), lease: Box::new(lease) };
@@ -300,6 +327,15 @@ impl Tracker {
         })
     }
 
+    /// Whether what the relay says is the same as before, or no part of the lease (`store-extended-info`).
+    fn keeps_relay4(&self, stored: &Lease4, granted: &Lease4) -> bool {
+        let said = |lease: &Lease4| {
+            lease.relay.as_deref().map(|relay| relay.agent_information.clone()).filter(|said| !said.is_empty())
+        };
+        let is_kept = self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
+        !is_kept || said(granted).is_none_or(|said_now| Some(said_now) == said(stored))
+    }
+
     /// Whether Kea answered out of its lease cache: nothing changed, the lease is young enough, and the answer shows what
     /// is left of it.
     fn reuses4(&self, at: Timestamp, stored: &Lease4, granted: &Lease4) -> bool {
@@ -309,7 +345,7 @@ impl Tracker {
             && stored.client_id == granted.client_id
             && stored.hwaddr == granted.hwaddr
             && stored.subnet_id == granted.subnet_id
-            && (granted.relay_information.is_none() || granted.relay_information == stored.relay_information);
+            && self.keeps_relay4(stored, granted);
         unchanged
             && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
             && self.config.dhcp4.reuses_lease(stored.address, stored.valid_lifetime, age)
@@ -335,34 +371,34 @@ struct View4 {
     /// What the client sent; the lease has it only where the server heeds it.
     client_id: Option<ClientId>,
     match_client_id: bool,
-    hostname: Box<[u8]>,
+    hostname: Octets,
     /// Whether the server made up the name.
     is_made_up: bool,
-    relay_information: Option<Box<[u8]>>,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
     subnet: Option<SubnetName>,
     kind: Option<RequestKind>,
+    place: Arc<Place>,
+    relay: Option<Arc<Relay4>>,
 }
 
 impl View4 {
     /// `None` when there is no answer.
-    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange4) -> Option<Self> {
+    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange4, place: Arc<Place>) -> Option<Self> {
         let answer = &exchange.answer.as_deref()?.message;
         let query = exchange.query.as_deref();
         let asker = query.map_or(answer, |query| &query.message);
         let config = &tracker.config.dhcp4;
         let subnet = config.subnet_of(answer.yiaddr);
-        let mut hostname = answer.hostname_as_sent().unwrap_or_default();
+        let hostname = HostnameFrom::or_default(tracker.config.hostname, config.configured)
+            .choose(|| answer.hostname_as_sent(), || query.and_then(|query| query.message.own_hostname()));
         let [a, b, c, d] = answer.yiaddr.octets();
         let client_says = || query.and_then(|query| query.message.hostname());
         let replaces = subnet.is_some_and(|subnet| subnet.replaces_client_name);
         let is_made_up =
             !hostname.is_empty() && is_made_up(&hostname, &format!("{a}-{b}-{c}-{d}"), client_says, replaces);
-        if !is_made_up {
-            hostname.make_ascii_lowercase();
-        }
+        let hostname = if is_made_up { hostname } else { hostname.into_lower_case() };
         Some(Self {
             address: answer.yiaddr,
             hwaddr: asker.chaddr,
@@ -370,10 +406,6 @@ impl View4 {
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
             hostname,
             is_made_up,
-            relay_information: subnet.filter(|subnet| subnet.store_extended_info).and_then(|_| {
-                let octets = asker.options.get(code::RELAY_AGENT_INFORMATION)?;
-                Some(octets.into_owned().into())
-            }),
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.
@@ -385,6 +417,8 @@ impl View4 {
                 match_client_id: subnet.match_client_id,
             }),
             kind: query.map(|query| query.message.request_kind(is_broadcast(query))),
+            place,
+            relay: exchange.either().and_then(Relay4::of).map(Arc::new),
         })
     }
 
@@ -404,7 +438,8 @@ impl View4 {
             valid_lifetime: self.valid_lifetime,
             state: LeaseState::Default,
             subnet_id: self.subnet.map(|subnet| subnet.id),
-            relay_information: self.relay_information.clone(),
+            place: Arc::clone(&self.place),
+            relay: self.relay.clone(),
         }
     }
 
@@ -453,8 +488,8 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self) -> Box<[u8]> {
-        if self.is_made_up { Box::default() } else { self.hostname.clone() }
+    fn renewed_hostname(&self) -> Octets {
+        if self.is_made_up { Octets::default() } else { self.hostname.clone() }
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use crate::config::{IdentifierKind, Subnet6};
+use crate::config::{HostnameFrom, IdentifierKind, Subnet6};
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, Message, MessageType};
 use crate::identity::{Duid, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::hardware::hardware_address;
@@ -14,12 +15,10 @@ use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::v4::shows_remainder;
-use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Tracker};
+use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Place, Tracker, Way};
 
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
 const NO_BINDING: u16 = 3;
-/// What Kea 2.2 writes in place of the DUID of a declined lease.
-const NOBODY: [u8; 1] = [0];
 
 /// What an answer has in common with its question.
 type Key = (u32, Duid);
@@ -45,7 +44,7 @@ impl Tracker {
                     self.counters.other_messages += 1;
                 }
             }
-            MessageType::REPLY => {
+            MessageType::REPLY | MessageType::ADDR_REG_REPLY => {
                 if self.answers.answer_counts(observed.direction) {
                     self.reply6(at, observed);
                 } else {
@@ -74,6 +73,9 @@ impl Tracker {
             Some(MessageType::SOLICIT) if answer.message.has_rapid_commit() => self.granted6(at, exchange),
             Some(MessageType::RELEASE) => self.released6(at, exchange),
             Some(MessageType::DECLINE) => self.declined6(at, exchange),
+            Some(MessageType::ADDR_REG_INFORM) if self.config.version.registers_addresses() => {
+                self.registered6(at, exchange);
+            }
             Some(_) => {}
             None => {
                 // Any question can be behind it. Addresses with a lifetime tell that it gave a lease.
@@ -89,27 +91,34 @@ impl Tracker {
 
     /// A Reply to Request, Renew, Rebind or, by rapid commit, Solicit.
     fn granted6(&mut self, at: Timestamp, exchange: Exchange6) {
-        let Some(view) = View6::new(self, at, &exchange) else { return };
+        let Some(view) = self.view6(at, &exchange) else { return };
         let Some(answer) = exchange.answer.clone() else { return };
         let mut leases = Vec::new();
+        let mut befores = Vec::new();
         let mut deleted = Vec::new();
         let mut event = Event::Commit;
         for ia in answer.message.identity_associations() {
             deleted.extend(self.leave_others6(&view, &ia));
             for granted in given(&ia) {
                 let granted = view.lease(self, &ia, granted);
-                let (stored, extended) = self.grant6(at, &exchange, &view, &ia, granted);
-                if let Some(extended) = extended {
-                    event = extended;
+                let Grant { lease, before, extended } = self.grant6(at, &exchange, &view, &ia, granted);
+                event = extended.unwrap_or(event);
+                if let Some(lease) = lease {
+                    leases.push(lease);
+                    befores.push(before);
                 }
-                leases.extend(stored);
             }
         }
         self.emit(at, event, Occurrence::Committed6 { exchange, leases, deleted });
+        self.remember_before([], befores);
     }
 
-    /// One address or prefix of a Reply. Gives the lease unless it was answered out of the cache, and what became of an
-    /// existing one.
+    fn view6(&mut self, at: Timestamp, exchange: &Exchange6) -> Option<View6> {
+        let place = self.places.of(exchange.either()?);
+        View6::new(self, at, exchange, place)
+    }
+
+    /// One address or prefix of a Reply.
     fn grant6(
         &mut self,
         at: Timestamp,
@@ -117,14 +126,15 @@ impl Tracker {
         view: &View6,
         ia: &IdentityAssociation<'_>,
         mut granted: Lease6,
-    ) -> (Option<Lease6>, Option<Event>) {
+    ) -> Grant {
         let key = (granted.kind == IaKind::PrefixDelegation, granted.address);
         let Some(stored) = self.leases6.get(key).cloned() else {
             self.leases6.store(&mut self.deadlines, granted.clone());
-            return (Some(granted), None);
+            return Grant { lease: Some(granted), before: None, extended: None };
         };
         if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
-            if stored.state == LeaseState::ExpiredReclaimed || stored.is_overdue(at) {
+            let reused = stored.state == LeaseState::ExpiredReclaimed || stored.is_overdue(at);
+            if reused && self.config.version.keeps_hardware_address_of_last_holder() {
                 // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it. A record that was
                 // neither must have been deleted unseen, and there was none to reuse.
                 granted.hwaddr = stored.hwaddr;
@@ -132,7 +142,7 @@ impl Tracker {
             let end = self.leases6.taken_over(at, &stored);
             self.emit_end(at, end);
             self.leases6.store(&mut self.deadlines, granted.clone());
-            return (Some(granted), None);
+            return Grant { lease: Some(granted), before: None, extended: None };
         }
 
         let question = exchange.query.as_deref().map(|query| query.message.message_type);
@@ -151,7 +161,7 @@ impl Tracker {
             let mut lease = Box::new(granted.clone());
             if view.made_up_from.is_some() {
                 // The name is made after this hook point.
-                lease.hostname = Box::default();
+                lease.hostname = Octets::default();
             }
             if reused {
                 lease.valid_lifetime = stored.valid_lifetime;
@@ -163,15 +173,16 @@ impl Tracker {
                 _ => Occurrence::Renew6 { exchange, ia, lease },
             };
             self.emit(at, event, occurrence);
+            self.remember_before([], [Some(stored.clone())]);
             // Unlike DHCPv4, the old record is reclaimed after the hook point of its renewal.
             let end = self.leases6.overtaken(at, &stored);
             self.emit_end(at, end);
         }
         if reused {
-            return (None, Some(event));
+            return Grant { lease: None, before: None, extended: Some(event) };
         }
         self.leases6.store(&mut self.deadlines, granted.clone());
-        (Some(granted), Some(event))
+        Grant { lease: Some(granted), before: Some(stored), extended: Some(event) }
     }
 
     /// Takes out of the table what the identity association held and the Reply does not give again: on the network where
@@ -213,12 +224,16 @@ impl Tracker {
     fn released6(&mut self, at: Timestamp, exchange: Exchange6) {
         let mut deleted = Vec::new();
         for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
-            let Some(key) = self.owned6(&exchange, ia, lease.address).map(Record::key) else { continue };
-            let Some(lease) = self.leases6.remove(key) else { continue };
-            let released =
-                Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+            let Some(lease) = self.owned6(&exchange, ia, lease.address).cloned() else { continue };
+            let kept = self
+                .released_state()
+                .and_then(|state| self.leases6.keep_released(&mut self.deadlines, at, &lease, state));
+            deleted.push(kept.unwrap_or_else(|| {
+                self.leases6.remove(lease.key());
+                lease.clone()
+            }));
+            let released = Occurrence::Release6 { exchange: exchange.clone(), lease: Box::new(lease) };
             self.emit(at, Event::Release, released);
-            deleted.push(lease);
         }
         let event = if deleted.is_empty() { Event::Commit } else { Event::Release };
         self.emit(at, event, Occurrence::Committed6 { exchange, leases: vec![], deleted });
@@ -232,11 +247,16 @@ impl Tracker {
             IaKind::Temporary | IaKind::PrefixDelegation => vec![],
         });
         for (ia, lease) in addresses {
-            let Some(lease) = self.owned6(&exchange, ia, lease.address).cloned() else { continue };
+            let running = |lease: &&Lease6| lease.state == LeaseState::Default && !lease.is_overdue(at);
+            let version = self.config.version;
+            let found = self
+                .owned6(&exchange, ia, lease.address)
+                .filter(|lease| !version.declines_only_running_leases() || running(lease));
+            let Some(lease) = found.cloned() else { continue };
             let declined = Lease6 {
-                duid: Duid::new(&NOBODY),
+                duid: Duid::new(version.declined_duid()),
                 hwaddr: None,
-                hostname: Box::default(),
+                hostname: Octets::default(),
                 cltt: at.whole_second(),
                 preferred_lifetime: Lifetime::Seconds(0),
                 valid_lifetime: Lifetime::from_wire(self.config.dhcp6.decline_probation_period),
@@ -250,6 +270,46 @@ impl Tracker {
         }
         let event = if leases.is_empty() { Event::Commit } else { Event::Decline };
         self.emit(at, event, Occurrence::Committed6 { exchange, leases, deleted: vec![] });
+    }
+
+    /// An ADDR-REG-REPLY: the server has taken note of an address that the client made up (RFC 9686).
+    fn registered6(&mut self, at: Timestamp, exchange: Exchange6) {
+        let Some(view) = self.view6(at, &exchange) else { return };
+        let Some(named) = exchange.query.as_deref().and_then(|query| query.message.registered_address()) else {
+            return;
+        };
+        let lease = Lease6 {
+            kind: IaKind::NonTemporary,
+            address: named.address,
+            prefix_len: 128,
+            duid: view.duid,
+            // A registration belongs to no identity association.
+            iaid: 0,
+            hwaddr: view.hwaddr,
+            hostname: view.hostname,
+            cltt: view.cltt,
+            preferred_lifetime: named.preferred_lifetime,
+            valid_lifetime: named.valid_lifetime,
+            state: LeaseState::Registered,
+            subnet_id: self.config.dhcp6.subnet_of_address(named.address).map(|subnet| subnet.id),
+            place: view.place,
+            way: None,
+            relay_information: None,
+        };
+        let old = self.leases6.get(lease.key()).filter(|old| old.state == LeaseState::Registered).cloned();
+        let event = if old.is_some() { Event::Renew } else { Event::Commit };
+        self.leases6.store(&mut self.deadlines, lease.clone());
+        self.emit(
+            at,
+            event,
+            Occurrence::Register6 {
+                exchange: exchange.clone(),
+                old: old.clone().map(Box::new),
+                lease: Box::new(lease.clone()),
+            },
+        );
+        self.emit(at, event, Occurrence::Committed6 { exchange, leases: vec![lease], deleted: vec![] });
+        self.remember_before([], [old]);
     }
 
     /// What the client named in its question, by identity association in Kea's order, except what the Reply calls unknown:
@@ -313,6 +373,16 @@ impl Tracker {
     }
 }
 
+/// What came of one address or prefix of a Reply.
+struct Grant {
+    /// The lease, unless it was answered out of the cache.
+    lease: Option<Lease6>,
+    /// What the client's record of it was before.
+    before: Option<Lease6>,
+    /// What became of the client's record, if there was one.
+    extended: Option<Event>,
+}
+
 /// What an identity association of a Reply gives: the addresses and prefixes with a lifetime.
 fn given<'a>(ia: &IdentityAssociation<'a>) -> impl Iterator<Item = IaLease> + use<'a> {
     ia.leases().filter(|lease| lease.valid_lifetime != Lifetime::Seconds(0))
@@ -322,13 +392,15 @@ fn given<'a>(ia: &IdentityAssociation<'a>) -> impl Iterator<Item = IaLease> + us
 struct View6 {
     duid: Duid,
     hwaddr: Option<HardwareAddress>,
-    hostname: Box<[u8]>,
+    hostname: Octets,
     /// The address from which the server made up the name. Only the lease of that address has it.
     made_up_from: Option<Ipv6Addr>,
     /// The client has asked without option 39, so the Reply names nobody; the server's reservations may.
     is_nameless: bool,
     relay_information: Option<Box<[u8]>>,
     cltt: Timestamp,
+    place: Arc<Place>,
+    way: Arc<Way>,
 }
 
 /// The first address of a Reply, if the server made up the name in it from that.
@@ -347,18 +419,23 @@ fn made_up_from(tracker: &Tracker, exchange: &Exchange6, answer: &Message, name:
 
 impl View6 {
     /// `None` when there is no answer, or it names no client.
-    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange6) -> Option<Self> {
+    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange6, place: Arc<Place>) -> Option<Self> {
         let answer = exchange.answer.as_deref()?;
         let asker = exchange.query.as_deref().unwrap_or(answer);
-        let mut hostname = answer.message.hostname_as_sent().unwrap_or_default();
+        let hwaddr = hardware_address(asker, &tracker.config.dhcp6.mac_sources);
+        // An answer tells the way to the client only by its envelope; its own source is the server.
+        let way = exchange.query.as_deref().map(|query| Way::of(query, hwaddr)).unwrap_or_default();
+        let hostname = HostnameFrom::or_default(tracker.config.hostname, tracker.config.dhcp6.configured).choose(
+            || answer.message.hostname_as_sent(),
+            || exchange.query.as_deref().and_then(|query| query.message.own_hostname()),
+        );
         let made_up_from = made_up_from(tracker, exchange, &answer.message, &hostname);
-        if made_up_from.is_none() {
-            hostname.make_ascii_lowercase();
-        }
         Some(Self {
             duid: Duid::new(asker.message.client_duid()?),
-            hwaddr: hardware_address(asker, &tracker.config.dhcp6.mac_sources),
-            hostname,
+            hwaddr,
+            place,
+            way: Arc::new(way),
+            hostname: if made_up_from.is_none() { hostname.into_lower_case() } else { hostname },
             made_up_from,
             is_nameless: exchange.query.as_deref().is_some_and(|query| query.message.hostname().is_none()),
             relay_information: if tracker.config.dhcp6.stores_extended_info() {
@@ -371,7 +448,7 @@ impl View6 {
     }
 
     /// The name that is reserved for the client where its lease is, as it is written there.
-    fn reserved_hostname(&self, subnet: Option<&Subnet6>) -> Box<[u8]> {
+    fn reserved_hostname(&self, subnet: Option<&Subnet6>) -> Octets {
         let reserved = subnet.and_then(|subnet| {
             let by_hardware = self.hwaddr.as_ref().and_then(|hwaddr| {
                 subnet.reservations.get(IdentifierKind::HwAddress, hwaddr.octets())
@@ -396,8 +473,8 @@ impl View6 {
             iaid: ia.iaid,
             hwaddr: self.hwaddr,
             hostname: match self.made_up_from {
-                Some(address) if address != granted.address => Box::default(),
-                None if self.is_nameless => self.reserved_hostname(subnet),
+                Some(address) if address != granted.address => Octets::default(),
+                None if self.is_nameless && self.hostname.is_empty() => self.reserved_hostname(subnet),
                 _ => self.hostname.clone(),
             },
             cltt: self.cltt,
@@ -405,6 +482,8 @@ impl View6 {
             valid_lifetime: granted.valid_lifetime,
             state: LeaseState::Default,
             subnet_id: subnet.map(|subnet| subnet.id),
+            place: Arc::clone(&self.place),
+            way: (ia.kind == IaKind::PrefixDelegation).then(|| Arc::clone(&self.way)),
             relay_information: self
                 .relay_information
                 .clone()

@@ -16,3 +16,4 @@ mod v4;
 mod v4_identity;
 mod v4_moves;
 mod v6;
+mod version;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dhcp_observer::config::ServerConfig;
+use dhcp_observer::config::{KeaVersion, ServerConfig};
 use dhcp_observer::dialect::invocation::Invocation;
 use dhcp_observer::dialect::kea;
 use dhcp_observer::drive::{Driver, Totals};
@@ -68,6 +68,7 @@ pub trait Packet {
 /// The script and what it has brought about so far.
 pub struct Story {
     driver: Driver,
+    version: KeaVersion,
     interface: Arc<Interface>,
     now: Timestamp,
     calls: Vec<Invocation>,
@@ -92,6 +93,7 @@ impl Story {
     /// An observer that stands elsewhere, or keeps less.
     pub fn tapping(config: ServerConfig, answers: Answers, limits: Limits) -> Self {
         Self {
+            version: config.version,
             driver: Driver::new(Arc::new(config), answers, limits),
             interface: Arc::new(Interface { index: Some(3), name: "vs".into() }),
             now: Timestamp::from_seconds(START),
@@ -118,8 +120,8 @@ impl Story {
     /// The same in nanoseconds.
     pub fn at_nanos(&mut self, nanos: i64) -> &mut Self {
         self.now = Timestamp::from_nanos(START * 1_000_000_000 + nanos);
-        let calls = &mut self.calls;
-        self.driver.handle_time(self.now, |event| calls.push(kea::invocation(&event)));
+        let (calls, version) = (&mut self.calls, self.version);
+        self.driver.handle_time(self.now, |event| calls.push(kea::invocation(&event, version)));
         self
     }
 
@@ -165,8 +167,8 @@ impl Story {
             bytes,
             wire_length: bytes.len(),
         };
-        let calls = &mut self.calls;
-        self.driver.handle_frame(&frame, |event| calls.push(kea::invocation(&event)));
+        let (calls, version) = (&mut self.calls, self.version);
+        self.driver.handle_frame(&frame, |event| calls.push(kea::invocation(&event, version)));
         self
     }
 

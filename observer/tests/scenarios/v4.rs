@@ -308,17 +308,30 @@ fn a_client_without_hardware_address_is_its_identifier() {
 }
 
 #[test]
-fn bootp_and_messages_that_go_the_wrong_way_are_nothing() {
+fn an_answered_bootp_request_is_a_lease_for_good() {
     let (mut story, client) = (Story::new(), client(1));
     let mut bootp = client.discover();
     bootp.cookie = false;
     let mut answer = bootp.ack(A);
     answer.cookie = false;
-    story.at(0).asks(&bootp).answers(&answer).asks(&client.discover().without(53)).expect_nothing();
+    story
+        .at(0)
+        .asks(&bootp)
+        .answers(&answer)
+        .expect(["commit: leases4_committed(1,0)"])
+        .has(0, &[("LEASES4_AT0_VALID_LIFETIME", "4294967295")]);
+}
+
+#[test]
+fn unanswered_bootp_and_messages_that_go_the_wrong_way_are_nothing() {
+    let (mut story, client) = (Story::new(), client(1));
+    let mut bootp = client.discover();
+    bootp.cookie = false;
+    story.at(0).asks(&bootp).asks(&client.discover().without(53)).expect_nothing();
     let mut upside_down = client.select(A).ack(A);
     upside_down.op = 1;
     story.answers(&upside_down).expect_nothing();
-    assert_eq!(story.counters().other_messages, 4);
+    assert_eq!(story.counters().other_messages, 1);
 }
 
 #[test]

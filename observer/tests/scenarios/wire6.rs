@@ -134,6 +134,11 @@ impl Client {
     pub fn information_request(&self, options: Options) -> Dhcp6 {
         self.message(11, false, options)
     }
+
+    /// An ADDR-REG-INFORM (RFC 9686).
+    pub fn inform_of_address(&self, options: Options) -> Dhcp6 {
+        self.message(36, false, options)
+    }
 }
 
 /// A relay on the way.
@@ -191,6 +196,12 @@ impl Dhcp6 {
     pub fn reply(&self, options: Options) -> Self {
         self.answer(7, options)
     }
+
+    /// An ADDR-REG-REPLY, which repeats the address.
+    pub fn confirms_address(&self) -> Self {
+        let address = self.options.iter().filter(|(code, _)| *code == 5).cloned().collect();
+        self.answer(37, address)
+    }
 }
 
 impl Packet for Dhcp6 {
@@ -199,7 +210,7 @@ impl Packet for Dhcp6 {
         let mut message = vec![self.message_type];
         message.extend(xid);
         message.extend(encode(&self.options));
-        let envelope = if matches!(self.message_type, 2 | 7 | 10) { 13 } else { 12 };
+        let envelope = if matches!(self.message_type, 2 | 7 | 10 | 37) { 13 } else { 12 };
         for (hops, relay) in self.relays.iter().enumerate() {
             let mut outer = vec![envelope, u8::try_from(hops).unwrap()];
             outer.extend(relay.link.octets());

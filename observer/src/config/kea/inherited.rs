@@ -1,5 +1,6 @@
 //! Parameters that a subnet inherits from its shared network, and that from the global scope.
 
+use crate::config::KeaVersion;
 use crate::config::json::{Field, Map};
 use crate::config::place::ConfigError;
 use crate::config::timers::{CacheRule, VALID_LIFETIME};
@@ -15,19 +16,18 @@ pub(super) struct Inherited {
     pub(super) cache: CacheRule,
 }
 
-impl Default for Inherited {
-    fn default() -> Self {
+impl Inherited {
+    /// What is in force where no scope says anything.
+    pub(super) fn of(version: KeaVersion) -> Self {
         Self {
             match_client_id: true,
             store_extended_info: false,
             replaces_client_name: false,
             valid_lifetime: VALID_LIFETIME,
-            cache: CacheRule::default(),
+            cache: CacheRule::of(version),
         }
     }
-}
 
-impl Inherited {
     /// These with what `scope` says itself, each parameter on its own.
     pub(super) fn within(&self, scope: &Map) -> Result<Self, ConfigError> {
         let mut inner = self.clone();
