@@ -49,6 +49,16 @@ pub const REASONS: &[Reason] = &[
         },
     },
     Reason {
+        variables: "`DELETED_LEASES6_*`",
+        when: "a lease is taken away because its address was reserved for another client after it had been given",
+        why: "Kea deletes such a record without a word; on the wire it is taken back like any other, and the observer says so",
+        applies: |scenario, difference| {
+            scenario == "v6-leases-are-taken-away"
+                && difference.variable.starts_with("DELETED_LEASES6_")
+                && difference.hook == "leases6_committed"
+        },
+    },
+    Reason {
         variables: "the call of `leases4_committed` with `0`/`0`",
         when: "a DISCOVER names the server before the server has answered anybody since the observer started",
         why: "the server does not answer it, and who the server is was not heard yet",

@@ -286,6 +286,49 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V4
     },
     Scenario {
+        name: "v4-reservation-comes-and-moves-the-client",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v4(1)?.host_name("lucky");
+            client.bind()?;
+            let promised = json!([{ "hw-address": "02:aa:bb:00:00:01", "ip-address": "192.0.2.50" }]);
+            stage.restart_kea_with(|config| config.at("/subnet4/0/reservations", promised))?;
+            expect(&client.renew()?, Kind::Nak)?;
+            client.bind()?;
+            client.renew().map(drop)
+        },
+        shows: "committed(1,0) committed(0,0) committed(1,1) renew committed(1,0)",
+        ..V4
+    },
+    Scenario {
+        name: "v4-address-is-promised-to-another",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v4(1)?;
+            let held = client.bind()?.yiaddr.to_string();
+            let promised = json!([{ "hw-address": "02:aa:bb:00:00:99", "ip-address": held }]);
+            stage.restart_kea_with(|config| config.at("/subnet4/0/reservations", promised))?;
+            client.renew()?;
+            client.bind()?;
+            client.renew().map(drop)
+        },
+        shows: "...",
+        ..V4
+    },
+    Scenario {
+        name: "v4-restart-keeps-the-leases",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v4(1)?.host_name("Kept").identified(b"\x00kept");
+            client.bind()?;
+            stage.restart_kea()?;
+            client.renew()?;
+            client.release()
+        },
+        shows: "2*committed(1,0) renew release committed(0,1)",
+        ..V4
+    },
+    Scenario {
         name: "v4-reserved-address-and-name",
         kea: |config| {
             config.at("/subnet4/0/reservations", json!([{

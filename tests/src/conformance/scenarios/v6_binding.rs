@@ -397,6 +397,44 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V6
     },
     Scenario {
+        name: "v6-leases-are-taken-away",
+        kea: |config| config.persistent().set("valid-lifetime", 5).set("preferred-lifetime", 4),
+        traffic: |stage| {
+            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x00\x05Robin");
+            client.bind()?;
+            let (address, prefix) = (client.address(0)?, client.address(1)?);
+            // Both are promised to somebody else.
+            let promised = json!([{
+                "duid": "00:03:00:01:02:aa:bb:00:00:99",
+                "ip-addresses": [address.to_string()], "prefixes": [format!("{prefix}/56")],
+            }]);
+            stage.restart_kea_with(|config| config.at("/subnet6/0/reservations", promised))?;
+            client.rebind()?;
+            client.renew()?;
+            (0..2).try_for_each(|place| stage.called("lease6_expire", client.address(place)?))
+        },
+        shows: "committed(2,0) ...",
+        ..V6
+    },
+    Scenario {
+        name: "v6-own-reservation-comes",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v6(1, both())?;
+            client.bind()?;
+            let promised = json!([{
+                "duid": "00:03:00:01:02:aa:bb:00:00:01",
+                "ip-addresses": ["2001:db8:1::50"], "prefixes": ["2001:db8:8000:aa00::/56"],
+            }]);
+            stage.restart_kea_with(|config| config.at("/subnet6/0/reservations", promised))?;
+            client.rebind()?;
+            client.renew()?;
+            client.release().map(drop)
+        },
+        shows: "committed(2,0) ...",
+        ..V6
+    },
+    Scenario {
         name: "v6-renewal-of-an-address-in-no-pool-any-more",
         traffic: |stage| {
             let mut client = stage.v6(1, both())?.through_link("2001:db8:2::1")?;
