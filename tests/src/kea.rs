@@ -98,7 +98,10 @@ impl Config {
 
     /// Has Kea keep its leases in a file beside its configuration.
     pub fn persistent(self) -> Self {
-        self.at("/lease-database", json!({ "type": "memfile", "persist": true, "name": "leases.csv", "lfc-interval": 0 }))
+        self.at(
+            "/lease-database",
+            json!({ "type": "memfile", "persist": true, "name": "leases.csv", "lfc-interval": 0 }),
+        )
     }
 
     /// Loads another of Kea's hook libraries, such as `libdhcp_bootp.so`.

@@ -13,7 +13,8 @@ use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
+    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName,
+    Tracker,
 };
 
 /// The kind of a BOOTP question, which has no message type.
@@ -113,7 +114,9 @@ impl Tracker {
     /// a client that has neither hardware address nor identifier, a DISCOVER that names this server.
     fn fails_sanity_check(&self, observed: &Observed4) -> bool {
         let message = &observed.message;
-        if matches!(message.message_type, None | Some(MessageType::INFORM)) || !self.is_for_our_server(observed) {
+        if matches!(message.message_type, None | Some(MessageType::INFORM))
+            || !self.is_for_our_server(observed)
+        {
             return false;
         }
         let nobody = message.chaddr.is_empty() && message.client_id().is_none();
@@ -205,7 +208,11 @@ impl Tracker {
         let (state, hostname) = (stored.state, view.renewed_hostname());
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         let before = stored.clone();
-        self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
+        self.emit(
+            at,
+            Event::Renew,
+            Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) },
+        );
         self.remember_before([Some(before)], []);
     }
 
@@ -227,7 +234,14 @@ impl Tracker {
     }
 
     /// An ACK for an address of which the client has a record.
-    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, mut granted: Lease4) {
+    fn extended4(
+        &mut self,
+        at: Timestamp,
+        exchange: Exchange4,
+        view: &View4,
+        stored: Lease4,
+        mut granted: Lease4,
+    ) {
         // A client that renews past its relay is still behind it.
         granted.relay = granted.relay.or_else(|| stored.relay.clone());
         let end = self.leases4.overtaken(at, &stored);
@@ -235,11 +249,7 @@ impl Tracker {
         let event = view.renewal();
         let reused = self.reuses4(at, &stored, &granted);
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
-        let lease = Box::new(Lease4 {
-            hostname: view.renewed_hostname(),
-            valid_lifetime,
-            ..granted.clone()
-        });
+        let lease = Box::new(Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() });
         self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
         self.remember_before([Some(stored.clone())], []);
         if reused {
@@ -330,9 +340,14 @@ impl Tracker {
     /// Whether what the relay says is the same as before, or no part of the lease (`store-extended-info`).
     fn keeps_relay4(&self, stored: &Lease4, granted: &Lease4) -> bool {
         let said = |lease: &Lease4| {
-            lease.relay.as_deref().map(|relay| relay.agent_information.clone()).filter(|said| !said.is_empty())
+            lease
+                .relay
+                .as_deref()
+                .map(|relay| relay.agent_information.clone())
+                .filter(|said| !said.is_empty())
         };
-        let is_kept = self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
+        let is_kept =
+            self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
         !is_kept || said(granted).is_none_or(|said_now| Some(said_now) == said(stored))
     }
 

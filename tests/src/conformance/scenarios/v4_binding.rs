@@ -53,11 +53,7 @@ fn never_reclaimed(config: Config) -> Config {
 }
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "v4-discover-unknown",
-        traffic: |stage| stage.v4(1)?.discover().map(drop),
-        ..V4
-    },
+    Scenario { name: "v4-discover-unknown", traffic: |stage| stage.v4(1)?.discover().map(drop), ..V4 },
     Scenario {
         name: "v4-dora",
         traffic: |stage| stage.v4(1)?.host_name("one").bind().map(drop),
@@ -106,7 +102,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             let mut query = client.query(Kind::Request);
             (query.xid, query.secs, query.hops) = (offer.xid, 0x1234, 3);
             let server = offer.option(option::SERVER_ID).unwrap_or_default().to_vec();
-            let query = query.with(option::REQUESTED_ADDRESS, offer.yiaddr.octets()).with(option::SERVER_ID, server);
+            let query =
+                query.with(option::REQUESTED_ADDRESS, offer.yiaddr.octets()).with(option::SERVER_ID, server);
             client.exchange(query, None, &[Kind::Ack]).map(drop)
         },
         shows: "committed(1,0)",
@@ -171,7 +168,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-cache-max-age",
         kea: |config| {
-            config.set("cache-threshold", 0.9).set("cache-max-age", 3).set("valid-lifetime", 8).set("min-valid-lifetime", 8)
+            config
+                .set("cache-threshold", 0.9)
+                .set("cache-max-age", 3)
+                .set("valid-lifetime", 8)
+                .set("min-valid-lifetime", 8)
         },
         traffic: |stage| {
             stage.early_in_a_second();
