@@ -191,6 +191,20 @@ impl Daemon {
         Ok(())
     }
 
+    /// Delivers what was still waiting for something that will not be seen any more.
+    fn last_words(&mut self) -> Result<()> {
+        let Self { driver, delivery, events, .. } = self;
+        let mut written = Ok(());
+        driver.finish(|event| {
+            *events += 1;
+            if written.is_ok() {
+                written = delivery.deliver(*events, &event);
+            }
+        });
+        written?;
+        Ok(delivery.flush()?)
+    }
+
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
@@ -245,7 +259,7 @@ impl Daemon {
     /// Detaches, handles what was captured until then, lets hooks end, tells the totals.
     async fn finish(mut self, stop: &mut mpsc::Receiver<()>) {
         self.capture.detach();
-        if let Err(error) = self.turn() {
+        if let Err(error) = self.turn().and_then(|()| self.last_words()) {
             error!("{error:#}");
         }
         self.report_losses();

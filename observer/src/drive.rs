@@ -121,6 +121,12 @@ impl Driver {
         }
     }
 
+    /// Says that nothing more will come.
+    pub fn finish(&mut self, mut sink: impl FnMut(LeaseEvent)) {
+        self.tracker.handle_end();
+        self.drain(&mut sink);
+    }
+
     /// Frames that were not handled, by reason: with the handled ones they are all that were read.
     pub fn skipped(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let reasons = self.dissector.skips().iter().map(|(reason, count)| (reason.name(), count));

@@ -56,5 +56,6 @@ pub fn replay(
         }
     };
     driver.handle_time(driver.now() + options.settle, &mut sink);
+    driver.finish(&mut sink);
     Ok((driver, damage))
 }

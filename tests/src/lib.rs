@@ -41,6 +41,7 @@ pub mod hook;
 
 pub mod kea;
 pub mod observer;
+pub mod perfdhcp;
 
 pub mod service;
 

@@ -12,6 +12,7 @@ mod deadlines;
 mod event;
 mod exchange;
 mod hardware;
+mod held;
 mod lease;
 mod made_up;
 mod observed;
@@ -40,6 +41,7 @@ pub use place::{Place, Relay4, Way};
 use deadlines::{Deadlines, Turn};
 use exchange::Exchanges;
 use place::Places;
+use held::Held;
 use records::{End, Record, Records};
 
 /// How much the tracker keeps.
@@ -66,6 +68,7 @@ pub struct Tracker {
     config: Arc<ServerConfig>,
     answers: Answers,
     exchanges4: Exchanges<Arc<Observed4>>,
+    held4: Held,
     exchanges6: Exchanges<Arc<Observed6>>,
     leases4: Records<Lease4>,
     leases6: Records<Lease6>,
@@ -89,6 +92,7 @@ impl Tracker {
             config,
             answers,
             exchanges4: Exchanges::new(limits.exchanges),
+            held4: Held::new(limits.exchanges),
             exchanges6: Exchanges::new(limits.exchanges),
             deadlines: Deadlines::default(),
             places: Places::default(),
@@ -115,7 +119,13 @@ impl Tracker {
     /// Lets every deadline at or before `now` happen, in the order of the deadlines. May change what
     /// [`Tracker::poll_timeout`] and [`Tracker::poll_event`] answer. A call with nothing due does nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some((due, turn)) = self.deadlines.pop(now) {
+        while let Some(due) = self.poll_timeout().filter(|due| *due <= now) {
+            if self.held4.next() == Some(due) {
+                self.latest = self.latest.max(due);
+                self.let_go4(self.latest);
+                continue;
+            }
+            let Some((due, turn)) = self.deadlines.pop(now) else { return };
             self.latest = self.latest.max(due);
             match turn {
                 Turn::V4(slot) => {
@@ -132,7 +142,14 @@ impl Tracker {
 
     /// The next moment at which [`Tracker::handle_timeout`] should be called; it may turn out that nothing was due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.held4.next()].into_iter().flatten().min()
+    }
+
+    /// Says that nothing more will come: what waits for an answer waits no longer.
+    pub fn handle_end(&mut self) {
+        while !self.held4.is_empty() {
+            self.let_go4(self.latest);
+        }
     }
 
     /// The next event, in the order in which things happened. Call until `None` after each of the two verbs above.

@@ -72,13 +72,32 @@ impl Tracker {
             self.counters.foreign_queries += 1;
         } else if self.fails_sanity_check(&observed) {
             self.rejected4(at, observed);
-        } else if message_type == MessageType::RELEASE {
-            self.released4(at, observed);
-        } else if message_type == MessageType::DECLINE {
-            self.declined4(at, observed);
+        } else if names_server {
+            if let Some(observed) = self.held4.hold(at, observed) {
+                self.given_up4(at, observed);
+            }
         } else {
+            if message_type == MessageType::REQUEST {
+                self.held4.asked(at, &observed.message.chaddr, observed.message.xid);
+            }
             let (key, bytes) = (key(&observed, message_type), observed.message.options.footprint());
             self.exchanges4.ask(at, key, observed, bytes);
+        }
+    }
+
+    /// A RELEASE or DECLINE whose turn has come.
+    fn given_up4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
+        if observed.message.message_type == Some(MessageType::RELEASE) {
+            self.released4(at, observed);
+        } else {
+            self.declined4(at, observed);
+        }
+    }
+
+    /// The answer for which the first held message waits will not come.
+    pub(super) fn let_go4(&mut self, at: Timestamp) {
+        if let Some(observed) = self.held4.pop() {
+            self.given_up4(at, observed);
         }
     }
 
@@ -118,6 +137,18 @@ impl Tracker {
         {
             self.servers4.insert(server);
         }
+        let client = answer.message.chaddr;
+        let awaited = self.held4.answered(at, &client, answer.message.xid);
+        // What was held stands in the server's queue behind the request, and before anything that came later.
+        let held = if self.held4.is_empty() { vec![] } else { self.held4.take(&client) };
+        let (before, after) = if awaited { (vec![], held) } else { (held, vec![]) };
+        before.into_iter().for_each(|observed| self.given_up4(at, observed));
+        self.matched4(at, answer);
+        after.into_iter().for_each(|observed| self.given_up4(at, observed));
+    }
+
+    /// An answer, in its place among the client's messages.
+    fn matched4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
         let find = |question| self.exchanges4.find(at, key(&answer, question)).cloned();
         match answer.message.message_type {
             Some(MessageType::OFFER) => {

@@ -117,6 +117,37 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V4
     },
     Scenario {
+        name: "v4-release-before-the-answer",
+        traffic: |stage| {
+            let mut client = stage.v4(1)?.host_name("hasty");
+            client.bind()?;
+            // The server has the release in its queue when it answers the renewal.
+            let mut renewal = client.query(Kind::Request);
+            renewal.ciaddr = client.address()?;
+            client.send(&renewal, client.binding)?;
+            client.release()?;
+            stage.fence()?;
+            client.discover().map(drop)
+        },
+        shows: "2*committed(1,0) renew release committed(0,1)",
+        ..V4
+    },
+    Scenario {
+        name: "v4-decline-before-the-answer",
+        traffic: |stage| {
+            let mut client = stage.v4(1)?;
+            let offer = client.discover()?;
+            let server = offer.option(option::SERVER_ID).unwrap_or_default().to_vec();
+            let mut request = client.query(Kind::Request).with(option::SERVER_ID, server.clone());
+            request.xid = offer.xid;
+            client.send(&request.with(option::REQUESTED_ADDRESS, offer.yiaddr.octets()), None)?;
+            let decline = client.query(Kind::Decline).with(option::SERVER_ID, server);
+            client.send(&decline.with(option::REQUESTED_ADDRESS, offer.yiaddr.octets()), None)
+        },
+        shows: "2*committed(1,0) decline",
+        ..V4
+    },
+    Scenario {
         name: "v4-release-without-ciaddr",
         traffic: |stage| {
             let mut client = stage.v4(1)?;
