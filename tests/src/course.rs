@@ -31,10 +31,10 @@ pub struct Course<'a> {
     pub server: Server,
     /// The client.
     pub client: Client,
-    /// Whether the client can be brought to renew.
-    pub renews: bool,
     /// Whether the client can be brought to rebind within reason.
     pub rebinds: bool,
+    /// Whether a relay overhears what is routed past it and sends it on as well.
+    pub overheard: bool,
     /// How many leases it holds at a time.
     pub leases: usize,
     /// What is true of each.
@@ -57,11 +57,9 @@ impl Course<'_> {
         let watch = Watch::start(near, directory, self.options)?;
         let mut client = self.client.start(&far.namespace, &sub("first")?, NAME)?;
         watch.wait_for("commit", 1, PATIENCE)?;
-        if self.renews {
-            client.settle()?;
-            client.renew()?;
-            watch.wait_for("renew", 1, PATIENCE)?;
-        }
+        client.settle()?;
+        client.renew()?;
+        watch.wait_for("renew", 1, PATIENCE)?;
         if self.rebinds {
             client.settle()?;
             if !client.rebind()? {
@@ -92,17 +90,20 @@ impl Course<'_> {
     }
 
     fn judge(&self, seen: &Seen, valid: &str, live_expiry: bool) -> Result<()> {
-        let renew: &[&str] = if self.renews { &["renew+"] } else { &[] };
-        let rebind: &[&str] = if self.rebinds { &["rebind+"] } else { &[] };
-        let first = [&["commit"], renew, rebind, &["release"]].concat();
-        let second = ["commit", "renew?", "expire"];
+        let renewals: &[&str] = match (self.overheard, self.rebinds) {
+            (true, _) => &["renew|rebind+"],
+            (false, true) => &["renew+", "rebind+"],
+            (false, false) => &["renew+"],
+        };
+        let first = [&["commit"], renewals, &["release"]].concat();
+        let second = ["commit", if self.overheard { "renew|rebind*" } else { "renew?" }, "expire"];
         let open = &second[..2];
         let (whole, unfinished) = ([&first[..], &second].concat(), [&first[..], open].concat());
         let facts = [&[("HWADDR", "02:00:00:00:00:02"), ("HWADDR_TYPE", "1"), ("VALID_LIFETIME", valid)], self.facts].concat();
         // The second time the client gets the same address or another, as the server sees fit.
         let story = |calls: &[Call], same: &[&str], second: &[&str]| {
-            let one = Story { leases: self.leases, lives: &[same], facts: &facts };
-            let two = Story { leases: self.leases, lives: &[&first, second], facts: &facts };
+            let one = Story { leases: self.leases, lives: &[same], overheard: self.overheard, facts: &facts };
+            let two = Story { leases: self.leases, lives: &[&first, second], overheard: self.overheard, facts: &facts };
             one.judge(calls).or_else(|error| two.judge(calls).map_err(|_| error))
         };
         let live = if live_expiry { story(&seen.calls, &whole, &second) } else { story(&seen.calls, &unfinished, open) };

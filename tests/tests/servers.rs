@@ -37,7 +37,7 @@ fn pair(server: Server, client: Client) {
     // dnsmasq has a T2 of 105 s in DHCPv6, and dhcp6c solicits anew when its renewals go unanswered.
     let rebinds = !(v6 && server == Server::Dnsmasq || matches!(client, Client::WideDhcp6c(_)));
     let facts = if v6 { [duid, name].concat() } else { name.to_vec() };
-    let course = Course { server, client, renews: true, rebinds, leases, facts: &facts, options: &[] };
+    let course = Course { server, client, rebinds, overheard: false, leases, facts: &facts, options: &[] };
     course.run(&network.server, &network.client, scratch.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }
 
@@ -57,7 +57,7 @@ fn dhcpd6_and_dhclient_temporary() {
     watch.wait_for("expire", 1, PATIENCE).unwrap();
     let seen = watch.finish(Lifetimes::SHORT.valid + 1).unwrap();
     let facts = [("TYPE", "IA_TA"), ("HOSTNAME", "far-host."), ("PREFERRED_LIFETIME", "20"), ("PREFIX_LEN", "128")];
-    let story = Story { leases: 1, lives: &[&["commit", "expire"]], facts: &facts };
+    let story = Story { leases: 1, lives: &[&["commit", "expire"]], overheard: false, facts: &facts };
     story.judge(&seen.calls).unwrap_or_else(|report| panic!("live:\n{report}"));
     story.judge(&seen.replayed).unwrap_or_else(|report| panic!("replay:\n{report}"));
     balance(&seen.calls, &seen.frames).unwrap();

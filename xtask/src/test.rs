@@ -18,6 +18,14 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("tcpdump", "tcpdump"),
+    ("dhcpd", "isc-dhcp-server"),
+    ("dhclient", "isc-dhcp-client"),
+    ("dhcrelay", "isc-dhcp-relay"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("dhcpcd", "dhcpcd-base"),
+    ("udhcpc", "udhcpc"),
+    ("udhcpd", "udhcpd"),
+    ("dhcp6c", "wide-dhcpv6-client"),
 ];
 
 /// Installs what is missing, then runs the tests of the whole workspace, with what stands behind the verb passed on.
