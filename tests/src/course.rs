@@ -99,21 +99,34 @@ impl Course<'_> {
         let second = ["commit", if self.overheard { "renew|rebind*" } else { "renew?" }, "expire"];
         let open = &second[..2];
         let (whole, unfinished) = ([&first[..], &second].concat(), [&first[..], open].concat());
-        let facts = [&[("HWADDR", "02:00:00:00:00:02"), ("HWADDR_TYPE", "1"), ("VALID_LIFETIME", valid)], self.facts].concat();
+        let facts =
+            [&[("HWADDR", "02:00:00:00:00:02"), ("HWADDR_TYPE", "1"), ("VALID_LIFETIME", valid)], self.facts]
+                .concat();
         // The second time the client gets the same address or another, as the server sees fit.
         let story = |calls: &[Call], same: &[&str], second: &[&str]| {
             let one = Story { leases: self.leases, lives: &[same], overheard: self.overheard, facts: &facts };
-            let two = Story { leases: self.leases, lives: &[&first, second], overheard: self.overheard, facts: &facts };
+            let two = Story {
+                leases: self.leases,
+                lives: &[&first, second],
+                overheard: self.overheard,
+                facts: &facts,
+            };
             one.judge(calls).or_else(|error| two.judge(calls).map_err(|_| error))
         };
-        let live = if live_expiry { story(&seen.calls, &whole, &second) } else { story(&seen.calls, &unfinished, open) };
+        let live = if live_expiry {
+            story(&seen.calls, &whole, &second)
+        } else {
+            story(&seen.calls, &unfinished, open)
+        };
         let verdicts = [
             ("live", live),
             ("replay", story(&seen.replayed, &whole, &second)),
             ("wire", balance(&seen.calls, &seen.frames)),
         ];
-        let wrong: Vec<String> =
-            verdicts.into_iter().filter_map(|(what, verdict)| Some(format!("{what}:\n{}", verdict.err()?))).collect();
+        let wrong: Vec<String> = verdicts
+            .into_iter()
+            .filter_map(|(what, verdict)| Some(format!("{what}:\n{}", verdict.err()?)))
+            .collect();
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         Ok(())
     }
@@ -125,7 +138,8 @@ fn gives_up(frames: Option<&[Frame]>) -> bool {
     let mut datagrams = frames.unwrap_or_default().iter().filter_map(|frame| Datagram::decode(&frame.bytes));
     datagrams.any(|datagram| match datagram.to.port() {
         67 => Message4::decode(&datagram.payload).is_some_and(|message| {
-            let to_anybody = !message.giaddr.is_unspecified() || datagram.to.to_string() == "255.255.255.255:67";
+            let to_anybody =
+                !message.giaddr.is_unspecified() || datagram.to.to_string() == "255.255.255.255:67";
             message.is(message4::Kind::Request) && !message.ciaddr.is_unspecified() && to_anybody
         }),
         547 => Message6::decode(&datagram.payload).is_some_and(|message| message.is(message6::Kind::Renew)),

@@ -121,7 +121,11 @@ impl Network {
         let directory = directory.join("relay");
         std::fs::create_dir(&directory).with_context(|| directory.display().to_string())?;
         let relay = self.relays.first().context("no relay")?;
-        Ok(vec![dnsmasq::relay(relay, &directory, &[(GIADDR, "192.0.2.1"), (LINK_ADDRESS, "2001:db8:1::1")])?])
+        Ok(vec![dnsmasq::relay(
+            relay,
+            &directory,
+            &[(GIADDR, "192.0.2.1"), (LINK_ADDRESS, "2001:db8:1::1")],
+        )?])
     }
 }
 

@@ -24,9 +24,10 @@ enum Relay {
 fn run(server: Server, relay: Relay, client: Client, course: &Course<'_>) -> Seen {
     let scratch = Scratch::new().unwrap();
     let network = Network::relayed(relay == Relay::NestedDhcrelay).unwrap();
-    let v6 = matches!(client, Client::Dhclient(dhclient::Wants::AddressAndPrefix6 | dhclient::Wants::Address6))
-        || matches!(client, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6 | dhcpcd::Wants::Address6))
-        || matches!(client, Client::WideDhcp6c(_));
+    let v6 =
+        matches!(client, Client::Dhclient(dhclient::Wants::AddressAndPrefix6 | dhclient::Wants::Address6))
+            || matches!(client, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6 | dhcpcd::Wants::Address6))
+            || matches!(client, Client::WideDhcp6c(_));
     let _relays = match relay {
         Relay::Dnsmasq => network.dnsmasq(scratch.path()).unwrap(),
         Relay::Dhcrelay | Relay::NestedDhcrelay => network.dhcrelay(scratch.path(), v6).unwrap(),
@@ -52,7 +53,8 @@ fn v4(server: Server, relay: Relay, client: Client) {
     let seen = run(server, relay, client, &course);
     let mut through = 0;
     let is_about_a_lease = |call: &&Call| {
-        call.get("QUERY4_TYPE") == Some("DHCPREQUEST") && call.any(&["LEASE4_ADDRESS", "LEASES4_AT0_ADDRESS"]).is_some()
+        call.get("QUERY4_TYPE") == Some("DHCPREQUEST")
+            && call.any(&["LEASE4_ADDRESS", "LEASES4_AT0_ADDRESS"]).is_some()
     };
     for call in seen.calls.iter().filter(is_about_a_lease) {
         let event = call.get("OBSERVER_EVENT").unwrap();
@@ -60,13 +62,23 @@ fn v4(server: Server, relay: Relay, client: Client) {
         let hops = if relay == Relay::NestedDhcrelay { "2" } else { "1" };
         if event == "renew" {
             let address = call.any(&["LEASE4_ADDRESS", "LEASES4_AT0_ADDRESS"]);
-            let past = [("QUERY4_RELAYED", "false"), ("QUERY4_GIADDR", "0.0.0.0"), ("QUERY4_HOPS", "0"), ("QUERY4_OPTION_82", "not set")];
+            let past = [
+                ("QUERY4_RELAYED", "false"),
+                ("QUERY4_GIADDR", "0.0.0.0"),
+                ("QUERY4_HOPS", "0"),
+                ("QUERY4_OPTION_82", "not set"),
+            ];
             assert_eq!(past.map(|(name, _)| get(name)), past.map(|(_, value)| value), "{event}: {call:?}");
             assert_eq!(Some(get("QUERY4_REMOTE_ADDR")), address, "{call:?}");
             continue;
         }
         through += 1;
-        let told = [("QUERY4_RELAYED", "true"), ("QUERY4_GIADDR", GIADDR), ("QUERY4_HOPS", hops), ("QUERY4_REMOTE_PORT", "67")];
+        let told = [
+            ("QUERY4_RELAYED", "true"),
+            ("QUERY4_GIADDR", GIADDR),
+            ("QUERY4_HOPS", hops),
+            ("QUERY4_REMOTE_PORT", "67"),
+        ];
         assert_eq!(told.map(|(name, _)| get(name)), told.map(|(_, value)| value), "{event}: {call:?}");
         // The frame is the relay's, the lease the client's.
         assert_eq!(get("QUERY4_REMOTE_HWADDR"), "02:00:00:00:01:02", "{call:?}");
@@ -97,60 +109,120 @@ fn v6(server: Server, relay: Relay, client: Client, leases: usize, rebinds: bool
 
 #[test]
 fn dhcpd4_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhclient"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhclient")
+    );
     v4(Server::Dhcpd4, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::V4));
 }
 
 #[test]
 fn dhcpd4_behind_nested_dhcrelays() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcpcd")
+    );
     v4(Server::Dhcpd4, Relay::NestedDhcrelay, Client::Dhcpcd(dhcpcd::Wants::V4));
 }
 
 #[test]
 fn dhcpd4_behind_dnsmasq() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dnsmasq"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcpcd")
+    );
     v4(Server::Dhcpd4, Relay::Dnsmasq, Client::Dhcpcd(dhcpcd::Wants::V4));
 }
 
 #[test]
 fn dnsmasq4_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dnsmasq"), Need::Program("dhcrelay"), Need::Program("udhcpc"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcrelay"),
+        Need::Program("udhcpc")
+    );
     v4(Server::Dnsmasq, Relay::Dhcrelay, Client::Udhcpc);
 }
 
 #[test]
 fn kea4_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("kea-dhcp4"), Need::Program("dhcrelay"), Need::Program("dhclient"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("kea-dhcp4"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhclient")
+    );
     v4(Server::Kea4, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::V4));
 }
 
 #[test]
 fn dhcpd6_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhclient"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhclient")
+    );
     v6(Server::Dhcpd6, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::AddressAndPrefix6), 2, true);
 }
 
 #[test]
 fn dhcpd6_behind_nested_dhcrelays() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhcp6c"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcp6c")
+    );
     v6(Server::Dhcpd6, Relay::NestedDhcrelay, Client::WideDhcp6c(true), 2, false);
 }
 
 #[test]
 fn dhcpd6_behind_dnsmasq() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dnsmasq"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcpcd")
+    );
     v6(Server::Dhcpd6, Relay::Dnsmasq, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6), 2, true);
 }
 
 #[test]
 fn dnsmasq6_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dnsmasq"), Need::Program("dhcrelay"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcpcd")
+    );
     v6(Server::Dnsmasq, Relay::Dhcrelay, Client::Dhcpcd(dhcpcd::Wants::Address6), 1, false);
 }
 
 #[test]
 fn kea6_behind_nested_dhcrelays() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("kea-dhcp6"), Need::Program("dhcrelay"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("kea-dhcp6"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcpcd")
+    );
     v6(Server::Kea6, Relay::NestedDhcrelay, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6), 2, true);
 }

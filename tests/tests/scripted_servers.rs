@@ -25,7 +25,8 @@ const SOON: Duration = Duration::from_secs(20);
 /// Each call as one line: hook point, event, what was asked, and the leases by the names that `names` has for addresses.
 fn told(calls: &[Call], names: &BTreeMap<String, &str>) -> Vec<String> {
     let line = |call: &Call| {
-        let mut words = vec![call.hook().to_owned(), call.get("OBSERVER_EVENT").unwrap_or_default().to_owned()];
+        let mut words =
+            vec![call.hook().to_owned(), call.get("OBSERVER_EVENT").unwrap_or_default().to_owned()];
         words.extend(call.any(&["QUERY4_TYPE", "QUERY6_TYPE"]).map(str::to_owned));
         for (name, value) in &call.env {
             if let Some(prefix) = name.strip_suffix("ADDRESS").filter(|prefix| prefix.contains("LEASE")) {
@@ -96,7 +97,11 @@ fn v4(server: Server, nak: bool) {
     second.release().unwrap();
 
     let same = a == c;
-    let names = BTreeMap::from([(a.to_string(), "A"), (b.to_string(), "B"), (c.to_string(), if same { "A" } else { "C" })]);
+    let names = BTreeMap::from([
+        (a.to_string(), "A"),
+        (b.to_string(), "B"),
+        (c.to_string(), if same { "A" } else { "C" }),
+    ]);
     let c = if same { "A" } else { "C" };
     let mut expected = vec![
         "leases4_committed commit DHCPREQUEST A/default".to_owned(),
@@ -189,7 +194,8 @@ fn v6(server: Server, prefixes: bool, rapid: bool) {
     assert_ne!(refused, last, "a declined address comes again");
     let c = if last == held[0] { "A" } else { "C" };
     names.entry(last).or_insert("C");
-    let (both, minus) = if prefixes { ("A/default P/default", "-A/default -P/default") } else { ("A/default", "-A/default") };
+    let (both, minus) =
+        if prefixes { ("A/default P/default", "-A/default -P/default") } else { ("A/default", "-A/default") };
     let mut expected = vec![format!("leases6_committed commit REQUEST {both}")];
     for (hook, query) in [("renew", "RENEW"), ("rebind", "REBIND")] {
         let single = both.split(' ').map(|lease| format!("lease6_{hook} {hook} {query} {lease}"));

@@ -9,8 +9,8 @@ use observer_tests::need::Need;
 use observer_tests::relay::Network;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
-use observer_tests::servers::any::Server;
 use observer_tests::servers::Lifetimes;
+use observer_tests::servers::any::Server;
 use observer_tests::story::{Fact, Story, balance};
 use observer_tests::watch::Watch;
 
@@ -20,7 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn pair(server: Server, client: Client) {
     let (scratch, network) = (Scratch::new().unwrap(), Network::direct().unwrap());
     let v6 = !matches!(server, Server::Dhcpd4 | Server::Kea4 | Server::Udhcpd)
-        && !matches!(client, Client::Udhcpc | Client::Dhclient(dhclient::Wants::V4) | Client::Dhcpcd(dhcpcd::Wants::V4));
+        && !matches!(
+            client,
+            Client::Udhcpc | Client::Dhclient(dhclient::Wants::V4) | Client::Dhcpcd(dhcpcd::Wants::V4)
+        );
     let duid: &[Fact<'_>] = &[("DUID", "00:03:00:01:02:00:00:00:00:02")];
     let name: &[Fact<'_>] = match client {
         // It sends no name.
@@ -56,7 +59,8 @@ fn dhcpd6_and_dhclient_temporary() {
     client.vanish().unwrap();
     watch.wait_for("expire", 1, PATIENCE).unwrap();
     let seen = watch.finish(Lifetimes::SHORT.valid + 1).unwrap();
-    let facts = [("TYPE", "IA_TA"), ("HOSTNAME", "far-host."), ("PREFERRED_LIFETIME", "20"), ("PREFIX_LEN", "128")];
+    let facts =
+        [("TYPE", "IA_TA"), ("HOSTNAME", "far-host."), ("PREFERRED_LIFETIME", "20"), ("PREFIX_LEN", "128")];
     let story = Story { leases: 1, lives: &[&["commit", "expire"]], overheard: false, facts: &facts };
     story.judge(&seen.calls).unwrap_or_else(|report| panic!("live:\n{report}"));
     story.judge(&seen.replayed).unwrap_or_else(|report| panic!("replay:\n{report}"));

@@ -33,17 +33,26 @@ pub struct KeaServer {
 
 impl KeaServer {
     /// Starts one with these timers.
-    pub fn start(namespace: &Namespace, directory: &Path, family: Family, lifetimes: Lifetimes) -> Result<Self> {
+    pub fn start(
+        namespace: &Namespace,
+        directory: &Path,
+        family: Family,
+        lifetimes: Lifetimes,
+    ) -> Result<Self> {
         let Lifetimes { t1, t2, valid } = lifetimes;
         let leases = directory.join("kea-leases.csv");
         let database = json!({ "type": "memfile", "persist": true, "name": leases, "lfc-interval": 0 });
-        let config = Config::plain(family)?.set("valid-lifetime", valid).set("renew-timer", t1).set("rebind-timer", t2);
+        let config = Config::plain(family)?
+            .set("valid-lifetime", valid)
+            .set("renew-timer", t1)
+            .set("rebind-timer", t2);
         let config = match family {
             Family::V4 => config.set("option-data", json!([])).set("subnet4", subnets4()),
             Family::V6 => config.set("preferred-lifetime", valid),
         };
         let config = config.set("lease-database", database);
-        let mut server = Self { namespace: namespace.clone(), directory: directory.to_owned(), config, running: None };
+        let mut server =
+            Self { namespace: namespace.clone(), directory: directory.to_owned(), config, running: None };
         server.start_again()?;
         Ok(server)
     }
