@@ -6,6 +6,7 @@ use observer_tests::clients::any::Client;
 use observer_tests::clients::{dhclient, dhcpcd};
 use observer_tests::course::{Course, NAME};
 use observer_tests::need::Need;
+use observer_tests::parallel;
 use observer_tests::relay::{GIADDR, Network};
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
@@ -107,7 +108,6 @@ fn v6(server: Server, relay: Relay, client: Client, leases: usize, rebinds: bool
     }
 }
 
-#[test]
 fn dhcpd4_behind_dhcrelay() {
     require!(
         Need::Root,
@@ -119,7 +119,6 @@ fn dhcpd4_behind_dhcrelay() {
     v4(Server::Dhcpd4, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::V4));
 }
 
-#[test]
 fn dhcpd4_behind_nested_dhcrelays() {
     require!(
         Need::Root,
@@ -131,7 +130,6 @@ fn dhcpd4_behind_nested_dhcrelays() {
     v4(Server::Dhcpd4, Relay::NestedDhcrelay, Client::Dhcpcd(dhcpcd::Wants::V4));
 }
 
-#[test]
 fn dhcpd4_behind_dnsmasq() {
     require!(
         Need::Root,
@@ -143,7 +141,6 @@ fn dhcpd4_behind_dnsmasq() {
     v4(Server::Dhcpd4, Relay::Dnsmasq, Client::Dhcpcd(dhcpcd::Wants::V4));
 }
 
-#[test]
 fn dnsmasq4_behind_dhcrelay() {
     require!(
         Need::Root,
@@ -155,7 +152,6 @@ fn dnsmasq4_behind_dhcrelay() {
     v4(Server::Dnsmasq, Relay::Dhcrelay, Client::Udhcpc);
 }
 
-#[test]
 fn kea4_behind_dhcrelay() {
     require!(
         Need::Root,
@@ -167,7 +163,6 @@ fn kea4_behind_dhcrelay() {
     v4(Server::Kea4, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::V4));
 }
 
-#[test]
 fn dhcpd6_behind_dhcrelay() {
     require!(
         Need::Root,
@@ -179,7 +174,6 @@ fn dhcpd6_behind_dhcrelay() {
     v6(Server::Dhcpd6, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::AddressAndPrefix6), 2, true);
 }
 
-#[test]
 fn dhcpd6_behind_nested_dhcrelays() {
     require!(
         Need::Root,
@@ -191,7 +185,6 @@ fn dhcpd6_behind_nested_dhcrelays() {
     v6(Server::Dhcpd6, Relay::NestedDhcrelay, Client::WideDhcp6c(true), 2, false);
 }
 
-#[test]
 fn dhcpd6_behind_dnsmasq() {
     require!(
         Need::Root,
@@ -203,7 +196,6 @@ fn dhcpd6_behind_dnsmasq() {
     v6(Server::Dhcpd6, Relay::Dnsmasq, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6), 2, true);
 }
 
-#[test]
 fn dnsmasq6_behind_dhcrelay() {
     require!(
         Need::Root,
@@ -215,7 +207,6 @@ fn dnsmasq6_behind_dhcrelay() {
     v6(Server::Dnsmasq, Relay::Dhcrelay, Client::Dhcpcd(dhcpcd::Wants::Address6), 1, false);
 }
 
-#[test]
 fn kea6_behind_nested_dhcrelays() {
     require!(
         Need::Root,
@@ -225,4 +216,20 @@ fn kea6_behind_nested_dhcrelays() {
         Need::Program("dhcpcd")
     );
     v6(Server::Kea6, Relay::NestedDhcrelay, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6), 2, true);
+}
+
+#[test]
+fn every_server_behind_relays() {
+    parallel::all(vec![
+        ("dhcpd4_behind_dhcrelay", Box::new(dhcpd4_behind_dhcrelay)),
+        ("dhcpd4_behind_nested_dhcrelays", Box::new(dhcpd4_behind_nested_dhcrelays)),
+        ("dhcpd4_behind_dnsmasq", Box::new(dhcpd4_behind_dnsmasq)),
+        ("dnsmasq4_behind_dhcrelay", Box::new(dnsmasq4_behind_dhcrelay)),
+        ("kea4_behind_dhcrelay", Box::new(kea4_behind_dhcrelay)),
+        ("dhcpd6_behind_dhcrelay", Box::new(dhcpd6_behind_dhcrelay)),
+        ("dhcpd6_behind_nested_dhcrelays", Box::new(dhcpd6_behind_nested_dhcrelays)),
+        ("dhcpd6_behind_dnsmasq", Box::new(dhcpd6_behind_dnsmasq)),
+        ("dnsmasq6_behind_dhcrelay", Box::new(dnsmasq6_behind_dhcrelay)),
+        ("kea6_behind_nested_dhcrelays", Box::new(kea6_behind_nested_dhcrelays)),
+    ]);
 }

@@ -16,7 +16,10 @@ use observer_tests::require;
 use observer_tests::scratch::Scratch;
 use observer_tests::servers::Lifetimes;
 use observer_tests::servers::any::Server;
+use observer_tests::servers::dnsmasq::Dnsmasq;
+use observer_tests::servers::isc_dhcpd4::IscDhcpd4;
 use observer_tests::story::balance;
+use observer_tests::wait;
 use observer_tests::watch::Watch;
 
 /// How long a hook may take to be started.
@@ -226,6 +229,61 @@ fn v6(server: Server, prefixes: bool, rapid: bool) {
             assert!(name == "oddn." || server == Server::Kea6, "{name}: {call:?}");
         }
     }
+}
+
+/// dhcpd answers a renewal in the first quarter of a lease with what is left of it: an event like any other, and the lease
+/// ends when it would have.
+#[test]
+fn dhcpd4_with_a_lease_cache() {
+    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"));
+    let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+    let lifetimes = Lifetimes { valid: 12, ..Lifetimes::SHORT };
+    let server = IscDhcpd4 { cache_threshold: 25, ..IscDhcpd4::new(lifetimes) };
+    let _server = server.start(&cable.server.namespace, &scratch.directory("server").unwrap()).unwrap();
+    let watch = Watch::start(&cable.server, scratch.path(), &[]).unwrap();
+    let mut client = Client4::new(&cable, 1).unwrap();
+    let begun = wait::unix_now();
+    let ack = client.bind().unwrap();
+    assert_eq!(ack.lease_time(), Some(12));
+    cable.server.neighbour(&ack.yiaddr.to_string(), client.mac()).unwrap();
+    wait::pace(wait::now() + Duration::from_secs(2));
+    let left = client.renew().unwrap().lease_time().unwrap();
+    assert!((9..=11).contains(&left), "dhcpd did not answer out of its cache: {left}");
+    watch.wait_for("expire", 1, SOON).unwrap();
+    let seen = watch.finish(13).unwrap();
+    let address = ack.yiaddr.to_string();
+    let names = BTreeMap::from([(address, "A")]);
+    let expected = [
+        "leases4_committed commit DHCPREQUEST A/default",
+        "lease4_renew renew DHCPREQUEST A/default",
+        "leases4_committed renew DHCPREQUEST A/default",
+        "lease4_expire expire A/default",
+    ];
+    assert_told(&seen.calls, &names, &expected);
+    assert_told(&seen.replayed, &names, &expected);
+    assert_eq!(seen.calls[2].get("LEASES4_AT0_VALID_LIFETIME"), Some(left.to_string().as_str()));
+    let late = seen.calls[3].at - (begun + 12.0);
+    assert!((-1.5..3.0).contains(&late), "the lease ended {late:.3} s after its time");
+}
+
+/// Rapid commit of DHCPv4 (RFC 4039): a lease by DISCOVER and ACK.
+#[test]
+fn dnsmasq4_with_rapid_commit() {
+    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dnsmasq"));
+    let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+    let server = Dnsmasq { more: vec!["--dhcp-rapid-commit"], ..Dnsmasq::new(Lifetimes::LONG) };
+    let _server = server.start(&cable.server.namespace, &scratch.directory("server").unwrap()).unwrap();
+    let watch = Watch::start(&cable.server, scratch.path(), &[]).unwrap();
+    let mut client = Client4::new(&cable, 1).unwrap();
+    let query = client.query(Kind::Discover).with(80, []);
+    let ack = client.exchange(query, None, &[Kind::Ack]).unwrap();
+    watch.wait_for("commit", 1, SOON).unwrap();
+    let seen = watch.finish(121).unwrap();
+    let address = ack.yiaddr.to_string();
+    let names = BTreeMap::from([(address, "A")]);
+    let expected = ["leases4_committed commit DHCPDISCOVER A/default", "lease4_expire expire A/default"];
+    assert_told(&seen.calls, &names, &expected[..1]);
+    assert_told(&seen.replayed, &names, &expected);
 }
 
 macro_rules! servers {

@@ -6,6 +6,7 @@ use observer_tests::clients::any::Client;
 use observer_tests::clients::{dhclient, dhcpcd};
 use observer_tests::course::{Course, NAME};
 use observer_tests::need::Need;
+use observer_tests::parallel;
 use observer_tests::relay::Network;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
@@ -45,7 +46,6 @@ fn pair(server: Server, client: Client) {
 }
 
 /// A temporary address is never renewed, and dhclient's release of one names none.
-#[test]
 fn dhcpd6_and_dhclient_temporary() {
     require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhclient"));
     let (scratch, network) = (Scratch::new().unwrap(), Network::direct().unwrap());
@@ -68,12 +68,19 @@ fn dhcpd6_and_dhclient_temporary() {
 }
 
 macro_rules! pairs {
-    ($($test:ident: $server:ident, $client:expr, $($program:literal)+;)+) => {
-        $(#[test]
-        fn $test() {
+    ($($case:ident: $server:ident, $client:expr, $($program:literal)+;)+) => {
+        $(fn $case() {
             require!(Need::Root, Need::Program("tcpdump"), $(Need::Program($program)),+);
             pair(Server::$server, $client);
         })+
+
+        #[test]
+        fn every_server_with_every_client() {
+            parallel::all(vec![
+                ("dhcpd6_and_dhclient_temporary", Box::new(dhcpd6_and_dhclient_temporary)),
+                $((stringify!($case), Box::new($case))),+
+            ]);
+        }
     };
 }
 
