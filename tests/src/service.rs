@@ -60,7 +60,13 @@ impl Recipe {
             .collect();
         let mut command = namespace.command("unshare");
         // Everything is exec: the process id stays that of the program.
-        command.args(["--mount", "sh", "-c", &format!("{}{} && exec \"$0\" \"$@\"", mounts.concat(), self.prepare), self.program]);
+        command.args([
+            "--mount",
+            "sh",
+            "-c",
+            &format!("{}{} && exec \"$0\" \"$@\"", mounts.concat(), self.prepare),
+            self.program,
+        ]);
         command.args(&self.arguments);
         command
     }
@@ -119,7 +125,8 @@ impl Service {
 
     /// Sends it this signal and waits until it has ended.
     pub fn end(&mut self, signal: Signal) -> Result<()> {
-        let mut process = self.process.take().with_context(|| format!("{} does not run", self.recipe.program))?;
+        let mut process =
+            self.process.take().with_context(|| format!("{} does not run", self.recipe.program))?;
         process.signal(signal)?;
         process.wait(PATIENCE)?;
         Ok(())

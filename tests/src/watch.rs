@@ -46,7 +46,9 @@ impl Watch {
         std::fs::create_dir(&directory).with_context(|| directory.display().to_string())?;
         let capture = directory.join("witness.pcap");
         let mut command = link.namespace.command("tcpdump");
-        command.args(["-i", link.name, "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"]).arg(&capture);
+        command
+            .args(["-i", link.name, "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"])
+            .arg(&capture);
         // By protocol and not by port, so that fragments are seen too.
         command.arg("udp or ip6");
         let mut witness = Process::start("witness", command, &directory)?;
@@ -98,7 +100,9 @@ impl Watch {
 /// Whether a call is the last one of an event of this name.
 fn is_end_of(call: &Call, event: &str) -> bool {
     let size = |name: &str| call.get(name).is_some_and(|size| size != "0");
-    let names_one = ["LEASES4_SIZE", "LEASES6_SIZE", "DELETED_LEASES4_SIZE", "DELETED_LEASES6_SIZE"].into_iter().any(size);
+    let names_one = ["LEASES4_SIZE", "LEASES6_SIZE", "DELETED_LEASES4_SIZE", "DELETED_LEASES6_SIZE"]
+        .into_iter()
+        .any(size);
     call.get("OBSERVER_EVENT") == Some(event)
         && (names_one || call.hook().ends_with("_expire") || call.hook().ends_with("_recover"))
 }

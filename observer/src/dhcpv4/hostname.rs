@@ -46,7 +46,8 @@ pub(super) fn own_hostname(options: &Options) -> Option<Octets> {
         if flags & WIRE_FORMAT != 0 {
             domain_name::clean_from_wire(name)
         } else {
-            Some(domain_name::clean(name)).map(|name| if name.is_empty() || name.ends_with('.') { name } else { name + "." })
+            Some(domain_name::clean(name))
+                .map(|name| if name.is_empty() || name.ends_with('.') { name } else { name + "." })
         }
     });
     let plain = || options.get(code::HOST_NAME).map(|payload| domain_name::clean(&payload));

@@ -19,11 +19,13 @@ use super::{
 /// The kind of a BOOTP question, which has no message type.
 const BOOTP: MessageType = MessageType(0);
 
-/// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
-type Key = (u32, HardwareAddress, MessageType);
+/// What an answer has in common with its question: the transaction, the client, what kind of question it answers, and the
+/// relay (RFC 2131 table 3). A relay can overhear what is routed past it and send it on as well: the same question twice,
+/// and an answer to each.
+type Key = (u32, HardwareAddress, MessageType, Ipv4Addr);
 
 fn key(observed: &Observed4, question: MessageType) -> Key {
-    (observed.message.xid, observed.message.chaddr, question)
+    (observed.message.xid, observed.message.chaddr, question, observed.message.giaddr)
 }
 
 impl Tracker {
@@ -495,4 +497,64 @@ impl View4 {
 
 fn is_broadcast(query: &Observed4) -> bool {
     matches!(query.destination.ip(), IpAddr::V4(address) if address.is_broadcast())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answers, Limits, Observed};
+    use super::*;
+    use crate::config::ServerConfig;
+    use crate::dhcpv4;
+    use crate::dissect::VlanTags;
+    use crate::frame::{Direction, Interface};
+
+    const RELAY: [u8; 4] = [198, 51, 100, 1];
+
+    fn message(kind: u8, giaddr: [u8; 4], to: &str) -> Observed {
+        let mut payload = vec![0; 236];
+        payload[0] = if kind == 5 { 2 } else { 1 };
+        payload[1..3].copy_from_slice(&[1, 6]);
+        payload[7] = 9;
+        payload[12..16].copy_from_slice(&[198, 51, 100, 100]);
+        if kind == 5 {
+            payload[16..20].copy_from_slice(&[198, 51, 100, 100]);
+        }
+        payload[24..28].copy_from_slice(&giaddr);
+        payload[28..34].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
+        payload.extend([99, 130, 83, 99, 53, 1, kind, 51, 4, 0, 0, 0, 60, 255]);
+        let source = "192.0.2.1:67".parse().unwrap();
+        Observed::V4(Observed4 {
+            interface: Arc::new(Interface { index: Some(2), name: "s0".to_owned() }),
+            direction: if kind == 5 { Direction::Out } else { Direction::In },
+            vlans: VlanTags::default(),
+            source_mac: None,
+            destination_mac: None,
+            source,
+            destination: to.parse().unwrap(),
+            message: dhcpv4::parse(&payload),
+        })
+    }
+
+    #[test]
+    fn a_renewal_that_a_relay_overhears_is_two_questions() {
+        let mut tracker = Tracker::new(Arc::new(ServerConfig::default()), Answers::Out, Limits::default());
+        let at = Timestamp::from_seconds(1);
+        // As ISC dhcrelay does it: routed, overheard and sent on, then both are answered.
+        for (kind, giaddr, to) in [
+            (3, [0; 4], "192.0.2.1:67"),
+            (3, RELAY, "192.0.2.1:67"),
+            (5, [0; 4], "198.51.100.100:68"),
+            (5, RELAY, "198.51.100.1:67"),
+        ] {
+            tracker.handle_message(at, message(kind, giaddr, to));
+        }
+        let mut relays = Vec::new();
+        while let Some(event) = tracker.poll_event() {
+            if let Occurrence::Committed4 { exchange, .. } = event.occurrence {
+                relays.push(exchange.query.unwrap().message.giaddr);
+            }
+        }
+        assert_eq!(relays, [Ipv4Addr::UNSPECIFIED, RELAY.into()]);
+        assert_eq!(tracker.counters().inferred_answers, 0);
+    }
 }
