@@ -10,6 +10,7 @@ mod bridge;
 mod links;
 mod many;
 mod mirror;
+mod mirrored_relay;
 mod overflow;
 mod sizes;
 mod tags;

@@ -29,7 +29,7 @@ fn both_directions_arrive() {
         let mut talk = Talk::new(7, SERVER_MAC);
         let discover = talk.discover();
         let (client, server) =
-            (|talk: &Talk, m: &_| talk.from_client(m), |talk: &Talk, m: &_| talk.from_server(m));
+            (|talk: &Talk, m: &_| talk.by_client(m), |talk: &Talk, m: &_| talk.by_server(m));
         stage.wire.arrives(&client(&talk, &discover));
         stage.wire.arrives(&server(&talk, &talk.offer()));
         stage.wire.arrives(&client(&talk, &talk.request()));
@@ -56,8 +56,8 @@ fn both_legs_of_a_relayed_exchange_are_told_once() {
     let stage = Stage::new(&MIRROR);
     let mut talk = Talk::new(7, SERVER_MAC);
     let ask = |talk: &Talk, query: &_| {
-        stage.wire.arrives(&talk.from_client(query));
-        stage.wire.arrives(&talk.from_relay(query, RELAY).1);
+        stage.wire.arrives(&talk.by_client(query));
+        stage.wire.arrives(&talk.by_relay(query, RELAY).1);
     };
     let answer = |talk: &Talk, answer: &_| {
         talk.through_relay(answer, RELAY).iter().for_each(|frame| stage.wire.arrives(frame));
@@ -71,7 +71,7 @@ fn both_legs_of_a_relayed_exchange_are_told_once() {
     ask(&talk, &talk.request());
     answer(&talk, &talk.ack());
     let release = talk.release();
-    stage.wire.arrives(&talk.from_client(&release));
+    stage.wire.arrives(&talk.by_client(&release));
     let (calls, ended) = stage.finish(LIFE.len());
     is_life(&calls, &talk, &LIFE);
     assert_eq!(

@@ -16,7 +16,7 @@ fn loss_is_said_aloud_and_passes() {
     let mut flood = stage.talk(9);
     for _ in 0..BURST {
         let discover = flood.discover();
-        stage.wire.arrives(&flood.from_client(&discover));
+        stage.wire.arrives(&flood.by_client(&discover));
     }
     stage.observer.signal(Signal::SIGCONT).unwrap();
     stage.observer.wait_for_log("DHCP frames lost", 1).unwrap();

@@ -30,17 +30,17 @@ fn ipv4_fragments_in_both_directions() {
         };
         let mut arrives = |frame| cut(frame).iter().for_each(|piece| stage.wire.arrives(piece));
         let discover = talk.discover();
-        arrives(talk.from_client(&discover));
-        fragments(&talk.from_server(&talk.offer()), 576, 101)
+        arrives(talk.by_client(&discover));
+        fragments(&talk.by_server(&talk.offer()), 576, 101)
             .iter()
             .for_each(|piece| stage.wire.leaves(piece));
-        arrives(talk.from_client(&talk.request()));
-        fragments(&talk.from_server(&talk.ack()), 576, 102).iter().for_each(|piece| stage.wire.leaves(piece));
+        arrives(talk.by_client(&talk.request()));
+        fragments(&talk.by_server(&talk.ack()), 576, 102).iter().for_each(|piece| stage.wire.leaves(piece));
         let renew = talk.renew();
-        arrives(talk.from_client(&renew));
-        fragments(&talk.from_server(&talk.ack()), 576, 103).iter().for_each(|piece| stage.wire.leaves(piece));
+        arrives(talk.by_client(&renew));
+        fragments(&talk.by_server(&talk.ack()), 576, 103).iter().for_each(|piece| stage.wire.leaves(piece));
         let release = talk.release();
-        arrives(talk.from_client(&release));
+        arrives(talk.by_client(&release));
         let (calls, ended) = stage.finish(LIFE.len());
         is_life(&calls, &talk, &LIFE);
         let vendor = format!("0x{}", "41".repeat(1_700));

@@ -44,23 +44,23 @@ impl Wire {
     /// The four messages of a new lease.
     pub fn bind(&self, talk: &mut Talk) {
         let discover = talk.discover();
-        self.arrives(&talk.from_client(&discover));
-        self.leaves(&talk.from_server(&talk.offer()));
-        self.arrives(&talk.from_client(&talk.request()));
-        self.leaves(&talk.from_server(&talk.ack()));
+        self.arrives(&talk.by_client(&discover));
+        self.leaves(&talk.by_server(&talk.offer()));
+        self.arrives(&talk.by_client(&talk.request()));
+        self.leaves(&talk.by_server(&talk.ack()));
     }
 
     /// The two messages of a renewal.
     pub fn renew(&self, talk: &mut Talk) {
         let renew = talk.renew();
-        self.arrives(&talk.from_client(&renew));
-        self.leaves(&talk.from_server(&talk.ack()));
+        self.arrives(&talk.by_client(&renew));
+        self.leaves(&talk.by_server(&talk.ack()));
     }
 
     /// The one message of a release.
     pub fn release(&self, talk: &mut Talk) {
         let release = talk.release();
-        self.arrives(&talk.from_client(&release));
+        self.arrives(&talk.by_client(&release));
     }
 
     /// A whole life: [`LIFE`].

@@ -82,7 +82,7 @@ impl Talk {
     }
 
     /// From the client: broadcast, or unicast once it has its address.
-    pub fn from_client(&self, message: &Message4) -> Vec<u8> {
+    pub fn by_client(&self, message: &Message4) -> Vec<u8> {
         let (to_mac, to) = match message.ciaddr.is_unspecified() {
             true => ([0xff; 6], Ipv4Addr::BROADCAST),
             false => (self.server, SERVER),
@@ -91,12 +91,12 @@ impl Talk {
     }
 
     /// From the server to the client.
-    pub fn from_server(&self, message: &Message4) -> Vec<u8> {
+    pub fn by_server(&self, message: &Message4) -> Vec<u8> {
         frame(message, (self.server, SERVER, 67), (self.client, self.address, 68))
     }
 
     /// From the relay at this address to the server, as the relay changes it.
-    pub fn from_relay(&self, message: &Message4, relay: ([u8; 6], Ipv4Addr)) -> (Message4, Vec<u8>) {
+    pub fn by_relay(&self, message: &Message4, relay: ([u8; 6], Ipv4Addr)) -> (Message4, Vec<u8>) {
         let mut message = message.clone();
         (message.giaddr, message.hops) = (relay.1, 1);
         let bytes = frame(&message, (relay.0, relay.1, 67), (self.server, SERVER, 67));
