@@ -71,6 +71,7 @@ pub fn totals(driver: &Driver) -> String {
             ("malformed", counters.malformed),
             ("foreign_answers", counters.foreign_answers),
             ("foreign_queries", counters.foreign_queries),
+            ("relayed_copies", counters.relayed_copies),
             ("inferred_answers", counters.inferred_answers),
             ("unmatched_answers", counters.unmatched_answers),
             ("other_messages", counters.other_messages),

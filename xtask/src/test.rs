@@ -15,8 +15,6 @@ use crate::command;
 const PROGRAMS: &[(&str, &str)] = &[
     ("kea-dhcp4", "kea-dhcp4-server"),
     ("kea-dhcp6", "kea-dhcp6-server"),
-    ("dhcpd", "isc-dhcp-server"),
-    ("dnsmasq", "dnsmasq-base"),
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("tcpdump", "tcpdump"),
