@@ -101,6 +101,7 @@ fn run_live(options: Live) -> Result<()> {
             wait: options.wait,
         },
         answers: options.answers.into(),
+        network: (&options.network).into(),
         config,
         seed: options.kea.seed,
     };
@@ -135,6 +136,7 @@ fn run_replay(options: &Replay) -> Result<()> {
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
+        network: (&options.network).into(),
         seed,
         settle: options.settle,
     };

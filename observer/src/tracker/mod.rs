@@ -13,6 +13,7 @@ mod event;
 mod exchange;
 mod hardware;
 mod lease;
+pub mod network;
 mod observed;
 mod place;
 mod records;

@@ -15,9 +15,9 @@ use super::{
 };
 
 /// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
-type Key = (u32, HardwareAddress, MessageType);
+pub(super) type Key = (u32, HardwareAddress, MessageType);
 
-fn key(observed: &Observed4, question: MessageType) -> Key {
+pub(super) fn key(observed: &Observed4, question: MessageType) -> Key {
     (observed.message.xid, observed.message.chaddr, question)
 }
 

@@ -19,9 +19,9 @@ use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurr
 const NO_BINDING: u16 = 3;
 
 /// What an answer has in common with its question.
-type Key = (u32, Duid);
+pub(super) type Key = (u32, Duid);
 
-fn key(observed: &Observed6) -> Option<Key> {
+pub(super) fn key(observed: &Observed6) -> Option<Key> {
     Some((observed.message.transaction_id, Duid::new(observed.message.client_duid()?)))
 }
 

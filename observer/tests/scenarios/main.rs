@@ -10,6 +10,7 @@ mod wire6;
 mod cache;
 mod config;
 mod hostile;
+mod network;
 mod random;
 mod time;
 mod v4;
