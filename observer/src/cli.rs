@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a capture file through the same engine, on the capture's own time. Needs no root.
-    Replay(Replay),
+    Replay(Box<Replay>),
     /// Print the environment variables that hooks get, as a Markdown table.
     Variables,
 }

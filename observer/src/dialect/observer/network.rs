@@ -141,8 +141,8 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
     Variable::sometimes(
         "OBSERVER_LEFT_OUT",
         Source::Tracked,
-        "how many such events were left out since the one before: of this foreign server, or because there were more than 600 in a \
-         minute",
+        "how many such events were left out since the one before: of this foreign server, or because there were more than \
+         600 in a minute",
         |sighting, out| some(Some(sighting.left_out).filter(|count| *count > 0), |count| text::number(out, count)),
     ),
 ];

@@ -1,7 +1,7 @@
 //! Pools with nothing left, by link.
 //!
-//! DHCPv6 servers say so. DHCPv4 servers say nothing at all, so it is concluded from whom they leave without an answer, and
-//! told only when the same server at the same time still extends the leases of others on that link.
+//! DHCPv6 servers say so. DHCPv4 servers say nothing at all, so it is concluded from whom they leave without an
+//! answer, and told only when the server at the same time still extends the leases of others on that link.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,16 +1,16 @@
 //! What the network says beside leases: nobody answers, another server does, a client is refused, a pool is empty, two
 //! clients want one address.
 //!
-//! [`Watch`] is a state machine of its own beside the [`Tracker`], with the same four verbs and fed with the same messages; it
-//! looks at what the tracker knows and changes nothing there. It exists only when it was asked for.
+//! [`Watch`] is a state machine of its own beside the [`Tracker`], with the same four verbs and fed with the same
+//! messages; it looks at what the tracker knows and changes nothing there. It exists only when it was asked for.
 //!
 //! # Rules
 //!
-//! *unanswered*: a client has put a question and [`Options::unanswered_after`] later there is no answer. An episode is one
-//! client's questions of one type, retransmissions and new transactions alike; it is told once, and ends with an answer of
-//! any server, with a DHCPREQUEST or Request that takes somebody's offer (for the search), or when the client is silent for two hours.
-//! Questions that name a server whose answers do not count are not waited for; neither are those that have no answer
-//! (RELEASE, DECLINE of DHCPv4, BOOTP) and those that old servers do not know (ADDR-REG-INFORM).
+//! *unanswered*: a client has put a question and [`Options::unanswered_after`] later there is no answer. An episode is
+//! one client's questions of one type, retransmissions and new transactions alike. It is told once, and ends with an
+//! answer of any server, with a DHCPREQUEST or Request that takes somebody's offer (for the search), or when the client
+//! is silent for two hours. Questions that name a server whose answers do not count are not waited for; neither are
+//! those that have no answer (RELEASE and DECLINE of DHCPv4, BOOTP) or that old servers do not know (ADDR-REG-INFORM).
 //!
 //! *foreign-server*: an answer that goes the wrong way for `--answers`. Where all answers count, the second answer to a
 //! question that comes from another server identity than the first. Told once an hour for each server (frame source, IP
@@ -18,16 +18,17 @@
 //!
 //! *nak*: each DHCPNAK, and each Reply with NotOnLink or NoBinding except to Release and Decline, whoever sent it.
 //!
-//! *pool-exhausted*: an answer that counts has the status NoAddrsAvail or NoPrefixAvail. In DHCPv4, where servers keep silent:
-//! on one link, three or more clients without a lease are searching unanswered within five minutes, the server has given nobody there a new
-//! address since, and it has extended a known lease on the same link since the first of them began. Told once for each link
-//! (and status) until there is no sign of it for ten minutes.
+//! *pool-exhausted*: an answer that counts has the status NoAddrsAvail or NoPrefixAvail. In DHCPv4, where servers keep
+//! silent: on one link, three or more clients without a lease have searched unanswered within five minutes, the server
+//! has given nobody there a new address since, and it has extended a known lease on the same link since the first of
+//! them began. Told once for each link (and status) until there is no sign of it for ten minutes.
 //!
-//! *conflict*: each DECLINE (not its retransmission), for each address in it. And a claim: a client in INIT-REBOOT, RENEWING or
-//! REBINDING names an address that is not known to be its own, and another client has claimed it within five minutes or, if the
-//! claimant is RENEWING or REBINDING, holds a running lease of it. Clients with the same hardware address or identifier are one.
-//! In INIT-REBOOT an address that is of no configured subnet and that nobody had is passed over: the client brings it from elsewhere. Told once for each
-//! address until nobody claims it for ten minutes.
+//! *conflict*: each DECLINE (not its retransmission), for each address in it. And in DHCPv4 a claim: a client in
+//! INIT-REBOOT, RENEWING or REBINDING names an address that is not known to be its own, and another client has claimed
+//! it unsuccessfully within five minutes or, if the claimant is RENEWING or REBINDING, holds a running lease of it.
+//! Clients with the same hardware address or identifier are one. In INIT-REBOOT an address that is of no configured
+//! subnet and that nobody had is passed over: the client brings it from elsewhere. Told once for each address until
+//! nobody claims it for ten minutes.
 //!
 //! No more than 600 events of each kind come out in a minute; what is left out is counted, and told with the next.
 
@@ -360,8 +361,8 @@ impl Watch {
         }
     }
 
-    /// Whether an answer is another server's and that is to be told: who had answered before, and how many of its answers
-    /// were not told.
+    /// Whether an answer is another server's and that is to be told: who had answered before, and how many of its
+    /// answers were not told.
     fn foreign_server(
         &mut self,
         at: Timestamp,
@@ -384,10 +385,8 @@ impl Watch {
         use dhcpv6::MessageType;
         let message = &observed.message;
         match message.message_type {
-            question if question.is_query() => {
-                if self.answers.query_counts(observed.direction) {
-                    self.question6(at, observed, tracker);
-                }
+            question if question.is_query() && self.answers.query_counts(observed.direction) => {
+                self.question6(at, observed, tracker);
             }
             MessageType::ADVERTISE | MessageType::REPLY => self.answer6(at, observed, tracker),
             _ => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// Events of one kind in [`MINUTE`]. A script for each is still cheap; a flood of forged clients would be a flood of them.
+/// Events of one kind in [`MINUTE`]. So many scripts are still cheap; a flood of forged clients would start one for each.
 const MAX: u32 = 600;
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -48,8 +48,8 @@ pub(super) struct Overdue {
 pub(super) struct Unanswered {
     after: Duration,
     episodes: Recent<Key, Episode>,
-    /// When each becomes too long. All wait equally long, so those that began first stand first; those that have ended or
-    /// were told are stale.
+    /// When each becomes too long. All wait equally long, so those that began first stand first; those that have ended
+    /// or were told are stale.
     due: VecDeque<(Timestamp, Key)>,
 }
 
@@ -103,8 +103,8 @@ impl Unanswered {
         self.skip_stale();
     }
 
-    /// What a DHCPv4 answer ends: an OFFER the search, a NAK the request; an ACK with an address both, and one without an
-    /// INFORM.
+    /// What a DHCPv4 answer ends: an OFFER the search, a NAK the request, an ACK with an address both, and one without
+    /// an INFORM.
     pub(super) fn answered4(&mut self, at: Timestamp, client: &Client, answer: &Observed4) {
         use dhcpv4::MessageType;
         let kinds: &[MessageType] = match answer.message.message_type {
@@ -119,8 +119,8 @@ impl Unanswered {
         }
     }
 
-    /// What a DHCPv6 answer ends: an Advertise the search; a Reply what it replies to and, if that was about addresses, all
-    /// that the client wanted of that sort.
+    /// What a DHCPv6 answer ends: an Advertise the search; a Reply what it replies to and, if that was about addresses,
+    /// all that the client wanted of that sort.
     pub(super) fn answered6(&mut self, at: Timestamp, client: &Client, answer: &Observed6) {
         use dhcpv6::MessageType;
         const ALONE: [u8; 3] =
