@@ -16,6 +16,7 @@ mod held;
 mod lease;
 mod made_up;
 mod legs;
+pub mod network;
 mod observed;
 mod place;
 mod records;

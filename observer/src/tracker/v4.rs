@@ -24,9 +24,9 @@ const BOOTP: MessageType = MessageType(0);
 /// What an answer has in common with its question: the transaction, the client, what kind of question it answers, and the
 /// relay (RFC 2131 table 3). A relay can overhear what is routed past it and send it on as well: the same question twice,
 /// and an answer to each.
-type Key = (u32, HardwareAddress, MessageType, Ipv4Addr);
+pub(super) type Key = (u32, HardwareAddress, MessageType, Ipv4Addr);
 
-fn key(observed: &Observed4, question: MessageType) -> Key {
+pub(super) fn key(observed: &Observed4, question: MessageType) -> Key {
     (observed.message.xid, observed.message.chaddr, question, observed.message.giaddr)
 }
 

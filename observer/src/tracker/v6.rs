@@ -24,9 +24,9 @@ use super::{
 const NO_BINDING: u16 = 3;
 
 /// What an answer has in common with its question.
-type Key = (u32, Duid);
+pub(super) type Key = (u32, Duid);
 
-fn key(observed: &Observed6) -> Option<Key> {
+pub(super) fn key(observed: &Observed6) -> Option<Key> {
     Some((observed.message.transaction_id, Duid::new(observed.message.client_duid()?)))
 }
 

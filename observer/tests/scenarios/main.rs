@@ -11,6 +11,7 @@ mod cache;
 mod config;
 mod hostile;
 mod mirror;
+mod network;
 mod random;
 mod time;
 mod v4;
