@@ -130,3 +130,30 @@ fn ipv6_fragments_of_a_real_server() {
     assert!(ended.count("kernel", "taken_v6_fragment") >= 5, "{}", ended.stderr);
     assert_eq!(ended.count("totals", "handled"), 2, "{}", ended.stderr);
 }
+
+#[test]
+fn fragments_out_of_order() {
+    require!(Need::Root);
+    let mut stage = Stage::with_mtu(576, &[]);
+    let mut talk = stage.talk(7);
+    talk.padding = 1_200;
+    let pieces = |frame: Vec<u8>, identification, order: [usize; 3]| {
+        let pieces = fragments(&frame, 576, identification);
+        assert_eq!(pieces.len(), order.len());
+        order.map(|place| pieces[place].clone())
+    };
+    // The kernel's filter knows a datagram only from its first fragment on.
+    let discover = talk.discover();
+    pieces(talk.by_client(&discover), 1, [1, 0, 2]).iter().for_each(|piece| stage.wire.arrives(piece));
+    stage.observer.wait_for_log("1 fragmented DHCP datagrams lost, 1 in all", 1).unwrap();
+    // After that their order does not matter.
+    pieces(talk.by_client(&talk.request()), 2, [0, 2, 1]).iter().for_each(|piece| stage.wire.arrives(piece));
+    pieces(talk.by_server(&talk.ack()), 3, [0, 2, 1]).iter().for_each(|piece| stage.wire.leaves(piece));
+    talk.padding = 0;
+    stage.wire.renew(&mut talk);
+    stage.wire.release(&mut talk);
+    let (calls, ended) = stage.finish(LIFE.len());
+    is_life(&calls, &talk, &LIFE);
+    assert!(calls.iter().all(|call| call.get("OBSERVER_CERTAINTY") == Some("observed")), "{calls:?}");
+    assert_eq!(ended.count("kernel", "overtaken"), 1, "{}", ended.stderr);
+}
