@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::config::ServerConfig;
 use crate::dhcpv4;
 use crate::dhcpv6;
-use crate::dissect::{Datagram, Dissector, DuplicateLimits, Duplicates, FragmentLimits};
+use crate::dissect::{
+    Datagram, Dissector, DuplicateCounts, DuplicateLimits, Duplicates, FragmentCounts, FragmentLimits,
+};
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
 use crate::tracker::{
@@ -146,6 +148,16 @@ impl Driver {
     /// What became of the frames.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What became of fragmented datagrams.
+    pub fn fragments(&self) -> FragmentCounts {
+        self.dissector.fragments()
+    }
+
+    /// What became of the memory for frames that further taps show.
+    pub fn duplicates(&self) -> DuplicateCounts {
+        self.duplicates.counts()
     }
 
     /// What the tracker counted.

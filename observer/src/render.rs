@@ -58,7 +58,7 @@ pub fn frame_totals(driver: &Driver) -> String {
 
 /// What became of the frames and messages, in two lines.
 pub fn totals(driver: &Driver) -> String {
-    let counters = driver.counters();
+    let (counters, fragments) = (driver.counters(), driver.fragments());
     let tracker = named(
         "tracker",
         5,
@@ -78,6 +78,10 @@ pub fn totals(driver: &Driver) -> String {
             ("exchanges_evicted", counters.exchanges_evicted),
             ("leases_over_limit", counters.leases_over_limit),
             ("stamps_run_back", driver.totals().stamps_run_back),
+            ("fragmented_expired", fragments.expired),
+            ("fragmented_evicted", fragments.evicted),
+            ("fragmented_overlapped", fragments.overlapped),
+            ("duplicates_evicted", driver.duplicates().evicted),
         ],
     );
     format!("totals: {}\n{tracker}", frame_totals(driver))

@@ -157,3 +157,21 @@ fn fragments_out_of_order() {
     assert!(calls.iter().all(|call| call.get("OBSERVER_CERTAINTY") == Some("observed")), "{calls:?}");
     assert_eq!(ended.count("kernel", "overtaken"), 1, "{}", ended.stderr);
 }
+
+#[test]
+fn fragments_that_contradict_each_other_are_counted() {
+    require!(Need::Root);
+    let stage = Stage::with_mtu(576, &[]);
+    let mut talk = stage.talk(7);
+    talk.padding = 1_200;
+    let discover = talk.discover();
+    let frame = talk.by_client(&discover);
+    stage.wire.arrives(&fragments(&frame, 576, 9)[0]);
+    // Cut elsewhere, so that it begins before the first one ends.
+    stage.wire.arrives(&fragments(&frame, 400, 9)[1]);
+    talk.padding = 0;
+    stage.wire.live(&mut talk);
+    let (calls, ended) = stage.finish(LIFE.len());
+    is_life(&calls, &talk, &LIFE);
+    assert_eq!(ended.count("tracker", "fragmented_overlapped"), 1, "{}", ended.stderr);
+}
