@@ -31,9 +31,7 @@ fn ipv4_fragments_in_both_directions() {
         let mut arrives = |frame| cut(frame).iter().for_each(|piece| stage.wire.arrives(piece));
         let discover = talk.discover();
         arrives(talk.by_client(&discover));
-        fragments(&talk.by_server(&talk.offer()), 576, 101)
-            .iter()
-            .for_each(|piece| stage.wire.leaves(piece));
+        fragments(&talk.by_server(&talk.offer()), 576, 101).iter().for_each(|piece| stage.wire.leaves(piece));
         arrives(talk.by_client(&talk.request()));
         fragments(&talk.by_server(&talk.ack()), 576, 102).iter().for_each(|piece| stage.wire.leaves(piece));
         let renew = talk.renew();
