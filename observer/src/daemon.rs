@@ -54,6 +54,7 @@ struct Daemon {
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Losses {
     frames: u64,
+    overtaken: u64,
     hooks: u64,
     over_limit: u64,
 }
@@ -223,15 +224,22 @@ impl Daemon {
     /// What is lost is said at once and loudly, then once a second while it goes on.
     fn report_losses(&mut self) {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters().dropped).unwrap_or_default();
-        let frames = self.kernel_counters().map(|counters| counters.lost).unwrap_or_default();
+        let Counters { lost: frames, overtaken, .. } = self.kernel_counters().unwrap_or_default();
         let over_limit = self.driver.counters().leases_over_limit;
-        let losses = Losses { frames, hooks, over_limit };
+        let losses = Losses { frames, overtaken, hooks, over_limit };
         let before = std::mem::replace(&mut self.reported, losses);
         if frames > before.frames {
             error!(
                 "{} DHCP frames lost, {frames} in all: the ring buffer was full; leases may be wrong. Give it more room \
                  with --ring-size",
                 frames - before.frames
+            );
+        }
+        if overtaken > before.overtaken {
+            error!(
+                "{} fragmented DHCP datagrams lost, {overtaken} in all: a later fragment came before the first; leases may \
+                 be wrong",
+                overtaken - before.overtaken
             );
         }
         if hooks > before.hooks {

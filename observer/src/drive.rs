@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::config::ServerConfig;
 use crate::dhcpv4;
 use crate::dhcpv6;
-use crate::dissect::{Datagram, Dissector, DuplicateLimits, Duplicates, FragmentLimits};
+use crate::dissect::{
+    Datagram, Dissector, DuplicateCounts, DuplicateLimits, Duplicates, FragmentCounts, FragmentLimits,
+};
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
 use crate::tracker::network::{self, Watch};
@@ -181,6 +183,16 @@ impl Driver {
     /// What was counted beside leases; nothing where nothing is watched.
     pub fn network_counters(&self) -> network::Counters {
         self.watch.as_ref().map(|watch| watch.counters()).unwrap_or_default()
+    }
+
+    /// What became of fragmented datagrams.
+    pub fn fragments(&self) -> FragmentCounts {
+        self.dissector.fragments()
+    }
+
+    /// What became of the memory for frames that further taps show.
+    pub fn duplicates(&self) -> DuplicateCounts {
+        self.duplicates.counts()
     }
 
     /// What the tracker counted.

@@ -58,7 +58,7 @@ pub fn frame_totals(driver: &Driver) -> String {
 
 /// What became of the frames and messages, in two lines.
 pub fn totals(driver: &Driver) -> String {
-    let (counters, network) = (driver.counters(), driver.network_counters());
+    let (counters, network, fragments) = (driver.counters(), driver.network_counters(), driver.fragments());
     let tracker = named(
         "tracker",
         5,
@@ -81,6 +81,10 @@ pub fn totals(driver: &Driver) -> String {
             ("network_events", network.events),
             ("network_events_left_out", network.left_out),
             ("network_evicted", network.evicted),
+            ("fragmented_expired", fragments.expired),
+            ("fragmented_evicted", fragments.evicted),
+            ("fragmented_overlapped", fragments.overlapped),
+            ("duplicates_evicted", driver.duplicates().evicted),
         ],
     );
     format!("totals: {}\n{tracker}", frame_totals(driver))

@@ -104,3 +104,17 @@ fn one_that_comes_later() {
     let heard: Vec<_> = calls.iter().map(|call| call.get("OBSERVER_INTERFACE").unwrap()).collect();
     assert_eq!(heard, ["s0", "s1", "s1", "s1", "s1"]);
 }
+
+#[test]
+fn one_that_is_named_twice() {
+    require!(Need::Root);
+    for attach in ["tc", "clsact", "xdp"] {
+        let stage = Stage::new(&["--iface", "s0", "--attach", attach]);
+        let mut talk = stage.talk(7);
+        stage.wire.live(&mut talk);
+        let (calls, ended) = stage.finish(LIFE.len());
+        is_life(&calls, &talk, &LIFE);
+        assert_eq!(ended.count("totals", "frames"), 7, "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("s0 is observed").count(), 1, "{}", ended.stderr);
+    }
+}

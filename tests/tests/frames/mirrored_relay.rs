@@ -110,8 +110,7 @@ fn is_told_once(family: Family, relay: &[&str], life: &[&str], copies: u64, work
     relay.wait_for_log("Sending on", SOON).unwrap();
     let options = ["--answers", "both", "--promisc", "--kea-config", kea.config().to_str().unwrap()];
     let (namespace, monitor) = (&network.monitor.namespace, network.monitor.name);
-    let observer =
-        Observer::start(namespace, &directories[2], monitor, observed.script(), &options).unwrap();
+    let observer = Observer::start(namespace, &directories[2], monitor, observed.script(), &options).unwrap();
 
     network.mirrored(|| {
         work(&network);

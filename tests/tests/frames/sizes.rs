@@ -31,9 +31,7 @@ fn ipv4_fragments_in_both_directions() {
         let mut arrives = |frame| cut(frame).iter().for_each(|piece| stage.wire.arrives(piece));
         let discover = talk.discover();
         arrives(talk.by_client(&discover));
-        fragments(&talk.by_server(&talk.offer()), 576, 101)
-            .iter()
-            .for_each(|piece| stage.wire.leaves(piece));
+        fragments(&talk.by_server(&talk.offer()), 576, 101).iter().for_each(|piece| stage.wire.leaves(piece));
         arrives(talk.by_client(&talk.request()));
         fragments(&talk.by_server(&talk.ack()), 576, 102).iter().for_each(|piece| stage.wire.leaves(piece));
         let renew = talk.renew();
@@ -129,4 +127,49 @@ fn ipv6_fragments_of_a_real_server() {
     // Two of the question and at least three of the answer.
     assert!(ended.count("kernel", "taken_v6_fragment") >= 5, "{}", ended.stderr);
     assert_eq!(ended.count("totals", "handled"), 2, "{}", ended.stderr);
+}
+
+#[test]
+fn fragments_out_of_order() {
+    require!(Need::Root);
+    let mut stage = Stage::with_mtu(576, &[]);
+    let mut talk = stage.talk(7);
+    talk.padding = 1_200;
+    let pieces = |frame: Vec<u8>, identification, order: [usize; 3]| {
+        let pieces = fragments(&frame, 576, identification);
+        assert_eq!(pieces.len(), order.len());
+        order.map(|place| pieces[place].clone())
+    };
+    // The kernel's filter knows a datagram only from its first fragment on.
+    let discover = talk.discover();
+    pieces(talk.by_client(&discover), 1, [1, 0, 2]).iter().for_each(|piece| stage.wire.arrives(piece));
+    stage.observer.wait_for_log("1 fragmented DHCP datagrams lost, 1 in all", 1).unwrap();
+    // After that their order does not matter.
+    pieces(talk.by_client(&talk.request()), 2, [0, 2, 1]).iter().for_each(|piece| stage.wire.arrives(piece));
+    pieces(talk.by_server(&talk.ack()), 3, [0, 2, 1]).iter().for_each(|piece| stage.wire.leaves(piece));
+    talk.padding = 0;
+    stage.wire.renew(&mut talk);
+    stage.wire.release(&mut talk);
+    let (calls, ended) = stage.finish(LIFE.len());
+    is_life(&calls, &talk, &LIFE);
+    assert!(calls.iter().all(|call| call.get("OBSERVER_CERTAINTY") == Some("observed")), "{calls:?}");
+    assert_eq!(ended.count("kernel", "overtaken"), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn fragments_that_contradict_each_other_are_counted() {
+    require!(Need::Root);
+    let stage = Stage::with_mtu(576, &[]);
+    let mut talk = stage.talk(7);
+    talk.padding = 1_200;
+    let discover = talk.discover();
+    let frame = talk.by_client(&discover);
+    stage.wire.arrives(&fragments(&frame, 576, 9)[0]);
+    // Cut elsewhere, so that it begins before the first one ends.
+    stage.wire.arrives(&fragments(&frame, 400, 9)[1]);
+    talk.padding = 0;
+    stage.wire.live(&mut talk);
+    let (calls, ended) = stage.finish(LIFE.len());
+    is_life(&calls, &talk, &LIFE);
+    assert_eq!(ended.count("tracker", "fragmented_overlapped"), 1, "{}", ended.stderr);
 }
