@@ -292,6 +292,7 @@ mod tests {
         let cli = Cli::try_parse_from(["dhcp-observer", "--iface", "eth0", "--script", "x.sh"]).unwrap();
         assert_eq!(cli.live.iface, ["eth0"]);
         assert!(Cli::try_parse_from(["dhcp-observer", "replay", "x.pcap", "--invocations"]).is_ok());
+        assert!(network::Options::from(&cli.live.network).kinds.is_empty());
         for wrong in [
             &["dhcp-observer"][..],
             &["dhcp-observer", "--iface", "eth0"],
@@ -299,8 +300,24 @@ mod tests {
             &["dhcp-observer", "replay", "x.pcap"],
             &["dhcp-observer", "replay", "x.pcap", "--invocations", "--script", "x.sh"],
             &["dhcp-observer", "replay", "x.pcap", "--invocations", "--settle", "-1"],
+            &["dhcp-observer", "replay", "x.pcap", "--invocations", "--network-events", "rogue"],
         ] {
             assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn network_events_are_named_one_by_one_or_all_together() {
+        let kinds = |value| {
+            let words = ["dhcp-observer", "--iface", "eth0", "--invocations", "--network-events", value];
+            network::Options::from(&Cli::try_parse_from(words).unwrap().live.network).kinds
+        };
+        let wanted = [network::Kind::Nak, network::Kind::ForeignServer];
+        assert_eq!(kinds("foreign-server,nak"), wanted.into_iter().collect());
+        assert_eq!(kinds("all"), network::Kind::ALL.into_iter().collect());
+        // The word on the command line is that of OBSERVER_EVENT.
+        for kind in network::Kind::ALL {
+            assert_eq!(kinds(kind.name()), [kind].into_iter().collect());
         }
     }
 }

@@ -57,6 +57,7 @@ struct Losses {
     overtaken: u64,
     hooks: u64,
     over_limit: u64,
+    network: u64,
 }
 
 /// Observes until `stop` says so, then detaches, lets queued and running hooks end, and tells the totals. A second word
@@ -226,7 +227,8 @@ impl Daemon {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters().dropped).unwrap_or_default();
         let Counters { lost: frames, overtaken, .. } = self.kernel_counters().unwrap_or_default();
         let over_limit = self.driver.counters().leases_over_limit;
-        let losses = Losses { frames, overtaken, hooks, over_limit };
+        let network = self.driver.network_counters().left_out;
+        let losses = Losses { frames, overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);
         if frames > before.frames {
             error!(
@@ -253,6 +255,12 @@ impl Daemon {
             error!(
                 "{} leases not remembered, {over_limit} in all: the table is full; their renewals and ends will be missed",
                 over_limit - before.over_limit
+            );
+        }
+        if network > before.network {
+            error!(
+                "{} network events left out, {network} in all: too many of a kind in a minute",
+                network - before.network
             );
         }
     }

@@ -130,7 +130,7 @@ impl Conflicts {
         findings
     }
 
-    /// A DHCPREQUEST of a client that says it has an address: see the rules in the module's documentation.
+    /// A DHCPREQUEST of a client that says it has an address: see the rules of [`super`].
     pub(super) fn claimed4(
         &mut self,
         at: Timestamp,

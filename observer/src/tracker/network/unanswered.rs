@@ -55,7 +55,7 @@ pub(super) struct Unanswered {
 
 impl Unanswered {
     pub(super) fn new(after: Duration) -> Self {
-        Self { after, episodes: Recent::new(LIMIT, PATIENCE), due: VecDeque::new() }
+        Self { after, episodes: Recent::new(LIMIT, PATIENCE.max(after)), due: VecDeque::new() }
     }
 
     /// A client asks. When its episode was told before, says since when it is on.
