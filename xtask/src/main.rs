@@ -10,6 +10,7 @@ mod command;
 mod docs;
 mod ebpf;
 mod test;
+mod vm;
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
@@ -21,6 +22,7 @@ verbs:
         --fresh builds it to PATH instead, for DHCP_OBSERVER_EBPF_OBJECT=PATH cargo test
   test [ARGUMENT...]
         install the servers and tools that the tests need (apt), then run all tests; as root, or through sudo
+  vm    run the kernel tests and live exchanges in Debian 12's kernel, Linux 6.1, by qemu; installs what it needs (apt)
   docs [--check]
         put the table of variables into README.md; --check only says whether it is current
   bench [filter] [throughput] [memory] [latency]
@@ -44,6 +46,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ebpf", "--check"] => ebpf::check(&root()?),
         ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
         ["test", passed_on @ ..] => test::run(&root()?, passed_on),
+        ["vm"] => vm::run(&root()?),
         ["bench", parts @ ..] => bench::run(&root()?, parts),
         ["docs"] => docs::write(&root()?),
         ["docs", "--check"] => docs::check(&root()?),
