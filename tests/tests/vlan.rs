@@ -52,24 +52,22 @@ fn life_of_a_lease(observed: &[&str], seen_on: &str) -> Vec<Call> {
     let frames = recording.frames().unwrap();
     let start = replay_paced(&frames, 1.0, &access.client, &access.server, AnswersFrom::Observed).unwrap();
     let calls = hook.wait_for(expected.len(), WITHIN).unwrap();
-    let rules = Rules {
-        shift: start - recording.start().unwrap(),
-        cltt_within: 1.5,
-        at_within: Some(3.0),
-        variable_order: true,
-    };
+    // An emulated machine is late by whole seconds when its host is busy; when is not what this is about.
+    let shift = start - recording.start().unwrap();
+    let rules = Rules { shift, cltt_within: 4.0, at_within: None, variable_order: true };
     compare(&expected, &calls, &rules).unwrap_or_else(|report| panic!("{observed:?}:\n{report}"));
 
-    let mut client = holder(&access, &frames.last().unwrap().bytes);
-    client.release().unwrap();
-    let calls = hook.wait_for(expected.len() + 1, WITHIN).unwrap();
+    holder(&access, &frames.last().unwrap().bytes).release().unwrap();
+    let calls = hook.wait_for(expected.len() + 2, WITHIN).unwrap();
     let ended = observer.stop().unwrap();
-    assert_eq!(hook.calls().unwrap().len(), expected.len() + 1, "something was told twice");
-    let release = calls.last().unwrap();
-    assert_eq!(
-        (release.hook(), release.get("LEASE4_ADDRESS"), release.get("QUERY4_IFACE_NAME")),
-        ("lease4_release", Some("192.0.2.100"), Some(seen_on.name))
-    );
+    assert_eq!(hook.calls().unwrap(), calls, "something was told twice");
+    let mut release: Vec<&Call> = calls[expected.len()..].iter().collect();
+    release.sort_by_key(|call| call.hook());
+    assert_eq!(release[0].hook(), "lease4_release");
+    assert_eq!(release[0].get("LEASE4_ADDRESS"), Some("192.0.2.100"));
+    assert_eq!(release[0].get("QUERY4_IFACE_NAME"), Some(seen_on.name));
+    assert_eq!(release[1].hook(), "leases4_committed");
+    assert_eq!(release[1].get("DELETED_LEASES4_AT0_ADDRESS"), Some("192.0.2.100"));
     Totals::parse(&ended.stderr).unwrap().check().unwrap();
     for link in [&trunk.server, &access.server] {
         let road = format!("{} is observed ({})", link.name, road());

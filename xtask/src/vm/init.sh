@@ -4,7 +4,6 @@
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
 /bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox mount -t tmpfs tmp /tmp
 export PATH=/bin:/sbin
 # No link replaces what is there: the real ip and tc.
 /bin/busybox --install -s /bin 2>/dev/null
@@ -17,7 +16,7 @@ done
 ip link set lo up
 
 # What a test cannot do here is a failure: it is what the machine is for.
-export CI=true RUST_BACKTRACE=1 DHCP_OBSERVER_BIN=/tests/dhcp-observer
+export CI=true DHCP_OBSERVER_BIN=/tests/dhcp-observer
 cd /tmp
 while read -r step; do
     echo "VM-STEP $step"

@@ -85,7 +85,7 @@ impl Machine {
     fn verdict(mut self) -> Result<String> {
         while let Some(line) = self.next_line()? {
             println!("{line}");
-            if let Some(verdict) = line.strip_prefix("VM-RESULT ") {
+            if let Some((_, verdict)) = line.split_once("VM-RESULT ") {
                 return Ok(verdict.trim().to_owned());
             }
         }
