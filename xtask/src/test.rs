@@ -44,7 +44,7 @@ apt-get install --yes --no-install-recommends "$@"
 /// Installs what is missing, then runs the tests of the whole workspace, with what stands behind the verb passed on.
 pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
     let is_root = is_root()?;
-    install(is_root)?;
+    install(PROGRAMS, is_root)?;
     let mut cargo = command::cargo(root);
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(passed_on);
     if !is_root {
@@ -55,8 +55,9 @@ pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
     command::run(&mut cargo)
 }
 
-fn install(is_root: bool) -> Result<()> {
-    let mut missing: Vec<&str> = PROGRAMS
+/// Installs the packages of those programs that are not there.
+pub fn install(programs: &[(&str, &'static str)], is_root: bool) -> Result<()> {
+    let mut missing: Vec<&str> = programs
         .iter()
         .filter(|(program, _)| command::find(program).is_none())
         .map(|(_, package)| *package)
@@ -68,7 +69,7 @@ fn install(is_root: bool) -> Result<()> {
     }
     ensure!(
         command::find("apt-get").is_some(),
-        "the tests need the programs of these Debian packages; install them first: {}",
+        "needed are the programs of these Debian packages; install them first: {}",
         missing.join(" ")
     );
     println!("installing {}", missing.join(" "));
