@@ -40,7 +40,8 @@ impl Descendants {
     pub fn wait(&mut self, within: Duration) -> Result<()> {
         self.theirs = None;
         let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
-        let ended = poll(&mut [PollFd::new(self.ours.as_fd(), PollFlags::POLLIN)], timeout).context("poll")?;
+        let ended =
+            poll(&mut [PollFd::new(self.ours.as_fd(), PollFlags::POLLIN)], timeout).context("poll")?;
         ensure!(ended == 1, "hooks are still running after {within:?}");
         Ok(())
     }

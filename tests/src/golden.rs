@@ -8,13 +8,20 @@ use crate::call::{Call, read_calls};
 use crate::capture::{Frame, read_frames};
 
 /// The names of the recordings of Kea.
-pub const KEA: [&str; 10] = [
+pub const KEA: [&str; 17] = [
+    "kea-v4-agent-in-pieces",
+    "kea-v4-bootp",
+    "kea-v4-cache",
     "kea-v4-decline",
     "kea-v4-dora",
     "kea-v4-expire",
+    "kea-v4-hasty",
     "kea-v4-relay",
     "kea-v4-renew",
     "kea-v6-decline",
+    "kea-v6-decline-some",
+    "kea-v6-heir",
+    "kea-v6-name-made-up",
     "kea-v6-rapid",
     "kea-v6-relay",
     "kea-v6-renew",

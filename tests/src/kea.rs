@@ -96,6 +96,14 @@ impl Config {
         self
     }
 
+    /// Has Kea keep its leases in a file beside its configuration.
+    pub fn persistent(self) -> Self {
+        self.at(
+            "/lease-database",
+            json!({ "type": "memfile", "persist": true, "name": "leases.csv", "lfc-interval": 0 }),
+        )
+    }
+
     /// Loads another of Kea's hook libraries, such as `libdhcp_bootp.so`.
     pub fn library(mut self, name: &str) -> Result<Self> {
         self.libraries.push(json!({ "library": library(name)? }));

@@ -23,7 +23,11 @@ pub fn exchanges(report: &str, kind: &str) -> Result<Exchanges> {
         let line = line.with_context(|| format!("no {name:?} in the report"))?;
         line.trim_start_matches(':').trim().parse().with_context(|| format!("{name}{line:?} is no number"))
     };
-    Ok(Exchanges { sent: number("sent packets")?, received: number("received packets")?, orphans: number("orphans")? })
+    Ok(Exchanges {
+        sent: number("sent packets")?,
+        received: number("received packets")?,
+        orphans: number("orphans")?,
+    })
 }
 
 #[cfg(test)]

@@ -34,12 +34,19 @@ macro_rules! recordings {
 }
 
 recordings! {
+    kea_v4_agent_in_pieces = "kea-v4-agent-in-pieces",
+    kea_v4_bootp = "kea-v4-bootp",
+    kea_v4_cache = "kea-v4-cache",
     kea_v4_decline = "kea-v4-decline",
     kea_v4_dora = "kea-v4-dora",
     kea_v4_expire = "kea-v4-expire",
+    kea_v4_hasty = "kea-v4-hasty",
     kea_v4_relay = "kea-v4-relay",
     kea_v4_renew = "kea-v4-renew",
     kea_v6_decline = "kea-v6-decline",
+    kea_v6_decline_some = "kea-v6-decline-some",
+    kea_v6_heir = "kea-v6-heir",
+    kea_v6_name_made_up = "kea-v6-name-made-up",
     kea_v6_rapid = "kea-v6-rapid",
     kea_v6_relay = "kea-v6-relay",
     kea_v6_renew = "kea-v6-renew",

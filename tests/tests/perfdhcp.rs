@@ -54,7 +54,9 @@ fn balance(family: Family, arguments: &[&str], kind: &str) {
     let seconds = seconds();
     let (rate, count) = (RATE.to_string(), (RATE * seconds).to_string());
     let mut command = cable.client.namespace.command("perfdhcp");
-    command.args(["-l", cable.client.name, "-r", &rate, "-n", &count, "-R", &count, "-W", "2000000"]).args(arguments);
+    command
+        .args(["-l", cable.client.name, "-r", &rate, "-n", &count, "-R", &count, "-W", "2000000"])
+        .args(arguments);
     let mut perfdhcp = Process::start("perfdhcp", command, scratch.path()).unwrap();
     perfdhcp.wait(Duration::from_secs(4 * seconds + 30)).unwrap();
     let report = perfdhcp.stdout();
@@ -65,13 +67,20 @@ fn balance(family: Family, arguments: &[&str], kind: &str) {
     let counted = exchanges(&report, kind).unwrap();
     println!("{kind}: {counted:?}\n{}", ended.stderr);
     let calls = hook.calls().unwrap();
-    let committed = calls.iter().filter(|call| call.hook().ends_with("s4_committed") || call.hook().ends_with("s6_committed"));
+    let committed = calls
+        .iter()
+        .filter(|call| call.hook().ends_with("s4_committed") || call.hook().ends_with("s6_committed"));
     let completed: u64 = committed.count().try_into().unwrap();
     assert_eq!(counted.orphans, 0, "answers came that nobody waited for: {report}");
-    assert_eq!(counted, Exchanges { sent: counted.sent, received: completed, orphans: 0 }, "lost or invented");
+    assert_eq!(
+        counted,
+        Exchanges { sent: counted.sent, received: completed, orphans: 0 },
+        "lost or invented"
+    );
     assert_eq!(calls.len() as u64, completed, "a new client causes one call");
     assert!(completed * 10 >= RATE * seconds * 9, "the server did not keep the rate: {report}");
-    let kernel = ended.stderr.lines().find(|line| line.starts_with("kernel:")).expect("the kernel's counters");
+    let kernel =
+        ended.stderr.lines().find(|line| line.starts_with("kernel:")).expect("the kernel's counters");
     assert!(kernel.contains("lost=0"), "{kernel}");
     let hooks = ended.stderr.lines().find(|line| line.starts_with("hooks:")).expect("the hooks' counters");
     assert!(hooks.contains(&format!("started={completed} succeeded={completed}")), "{hooks}");

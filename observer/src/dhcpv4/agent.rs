@@ -70,7 +70,10 @@ mod tests {
     fn sub_options_come_in_the_order_of_their_codes() {
         for (wire, normal) in [
             // The example that was seen with the real server.
-            (&b"\x02\x03\xde\xad\x01\x01\x04eth3\x97\x02\x00\x2a"[..], &b"\x01\x04eth3\x02\x03\xde\xad\x01\x97\x02\x00\x2a"[..]),
+            (
+                &b"\x02\x03\xde\xad\x01\x01\x04eth3\x97\x02\x00\x2a"[..],
+                &b"\x01\x04eth3\x02\x03\xde\xad\x01\x97\x02\x00\x2a"[..],
+            ),
             (b"\x01\x01a\x01\x01b", b"\x01\x02ab"),
             (b"\x35\x01\x05\x01\x01a", b"\x01\x01a"),
             (b"\xff\x01z\x02\x00", b"\x02\x00\xff\x01z"),
@@ -94,7 +97,10 @@ mod tests {
     #[test]
     fn a_sub_option_can_be_missing_empty_or_in_pieces() {
         assert_eq!(agent_sub_option([&b"\x01\x00\x02\x01a\x02\x01b"[..]].into_iter(), 1), Some(vec![]));
-        assert_eq!(agent_sub_option([&b"\x01\x00\x02\x01a\x02\x01b"[..]].into_iter(), 2), Some(b"ab".to_vec()));
+        assert_eq!(
+            agent_sub_option([&b"\x01\x00\x02\x01a\x02\x01b"[..]].into_iter(), 2),
+            Some(b"ab".to_vec())
+        );
         assert_eq!(agent_sub_option([&b"\x01\x00"[..]].into_iter(), 3), None);
     }
 }

@@ -158,7 +158,9 @@ impl Message {
     /// Whether Kea reads the message at all: it drops one that has no whole header, whose hardware address is longer than
     /// it can be, or whose option 81 holds no name.
     pub fn is_readable(&self) -> bool {
-        let fatal = |malformed: &Malformed| matches!(malformed.fault, Fault::ShortHeader | Fault::LongHardwareAddress);
+        let fatal = |malformed: &Malformed| {
+            matches!(malformed.fault, Fault::ShortHeader | Fault::LongHardwareAddress)
+        };
         !self.malformed.iter().any(fatal) && hostname::is_readable(&self.options)
     }
 

@@ -110,7 +110,8 @@ impl Message {
             information.push(relay.hop_count);
             information.extend_from_slice(&relay.link_address.octets());
             information.extend_from_slice(&relay.peer_address.octets());
-            for (code, payload) in self.relay_options(relay).filter(|(code, _)| *code != code::RELAY_MESSAGE) {
+            for (code, payload) in self.relay_options(relay).filter(|(code, _)| *code != code::RELAY_MESSAGE)
+            {
                 information.extend_from_slice(&code.to_be_bytes());
                 information.extend_from_slice(&payload.len().to_be_bytes());
                 information.extend_from_slice(payload);

@@ -38,12 +38,15 @@ fn from_source(observed: &Observed6, source: MacSource) -> Option<HardwareAddres
         // A frame never reaches Kea's DHCPv6 server, and from subscriber-id it takes nothing yet.
         MacSource::Any | MacSource::Raw | MacSource::SubscriberId => None,
         MacSource::ClientLinkAddrOption => {
-            let (htype, octets) = message.nearest_relay_option(code::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
+            let (htype, octets) =
+                message.nearest_relay_option(code::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
             filled(u16::from_be_bytes(*htype), octets)
         }
         MacSource::Duid => hardware_address_in_duid(message.client_duid()?),
         MacSource::Ipv6LinkLocal => from_link_local(client_address(observed)?),
-        MacSource::RemoteId => filled(HardwareAddress::ETHERNET, message.nearest_relay_option(code::REMOTE_ID)?.get(4..)?),
+        MacSource::RemoteId => {
+            filled(HardwareAddress::ETHERNET, message.nearest_relay_option(code::REMOTE_ID)?.get(4..)?)
+        }
         MacSource::DocsisModem => cablelabs(message.option(VENDOR_OPTIONS)?, DOCSIS_MODEM),
         MacSource::DocsisCmts => cablelabs(nearest_relay_vendor_options(message)?, DOCSIS_CMTS_MODEM),
     }

@@ -41,7 +41,8 @@ impl Held {
     /// An answer has passed. Whether it was the one that the client's held messages wait for; one to anything later tells
     /// that the server has come past them.
     pub(super) fn answered(&mut self, at: Timestamp, client: &HardwareAddress, xid: u32) -> bool {
-        let awaited = self.waiting.find(at, client).is_some_and(|waits| waits.is_some_and(|(_, own)| own == xid));
+        let awaited =
+            self.waiting.find(at, client).is_some_and(|waits| waits.is_some_and(|(_, own)| own == xid));
         if awaited {
             self.waiting.ask(at, client, None, 0);
         }
@@ -61,8 +62,9 @@ impl Held {
 
     /// Takes out the held messages of a client.
     pub(super) fn take(&mut self, client: &HardwareAddress) -> Vec<Arc<Observed4>> {
-        let (own, others) =
-            std::mem::take(&mut self.messages).into_iter().partition(|(_, held)| held.message.chaddr == *client);
+        let (own, others) = std::mem::take(&mut self.messages)
+            .into_iter()
+            .partition(|(_, held)| held.message.chaddr == *client);
         self.messages = others;
         let own: VecDeque<_> = own;
         own.into_iter().map(|(_, held)| held).collect()

@@ -182,9 +182,9 @@ impl Tracker {
     /// The state of a released lease that is kept, where this server keeps them.
     fn released_state(&self) -> Option<LeaseState> {
         let version = self.config.version;
-        version.keeps_released_leases().then(|| {
-            if version.has_released_state() { LeaseState::Released } else { LeaseState::Default }
-        })
+        version
+            .keeps_released_leases()
+            .then(|| if version.has_released_state() { LeaseState::Released } else { LeaseState::Default })
     }
 
     fn emit_end<L: Record>(&mut self, at: Timestamp, end: Option<End<L>>) {

@@ -137,7 +137,9 @@ impl Tracker {
     /// a client that has neither hardware address nor identifier, a DISCOVER that names this server.
     fn fails_sanity_check(&self, observed: &Observed4) -> bool {
         let message = &observed.message;
-        if matches!(message.message_type, None | Some(MessageType::INFORM)) || !self.is_for_our_server(observed) {
+        if matches!(message.message_type, None | Some(MessageType::INFORM))
+            || !self.is_for_our_server(observed)
+        {
             return false;
         }
         let nobody = message.chaddr.is_empty() && message.client_id().is_none();
@@ -270,11 +272,7 @@ impl Tracker {
         let event = view.renewal();
         let reused = self.reuses4(at, &stored, &granted);
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
-        let lease = Box::new(Lease4 {
-            hostname: view.renewed_hostname(),
-            valid_lifetime,
-            ..granted.clone()
-        });
+        let lease = Box::new(Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() });
         self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
         self.remember_before([Some(stored.clone())], []);
         if reused {
@@ -365,9 +363,14 @@ impl Tracker {
     /// Whether what the relay says is the same as before, or no part of the lease (`store-extended-info`).
     fn keeps_relay4(&self, stored: &Lease4, granted: &Lease4) -> bool {
         let said = |lease: &Lease4| {
-            lease.relay.as_deref().map(|relay| relay.agent_information.clone()).filter(|said| !said.is_empty())
+            lease
+                .relay
+                .as_deref()
+                .map(|relay| relay.agent_information.clone())
+                .filter(|said| !said.is_empty())
         };
-        let is_kept = self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
+        let is_kept =
+            self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
         !is_kept || said(granted).is_none_or(|said_now| Some(said_now) == said(stored))
     }
 

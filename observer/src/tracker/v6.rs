@@ -231,7 +231,9 @@ impl Tracker {
         if lease.kind == IaKind::PrefixDelegation {
             let a = config.subnet_of_prefix(lease.address, lease.prefix_len)?;
             let b = config.subnet_of_prefix(given.address, given.prefix_len)?;
-            return Some(a.id == b.id || (a.shared_network.is_some() && a.shared_network == b.shared_network));
+            return Some(
+                a.id == b.id || (a.shared_network.is_some() && a.shared_network == b.shared_network),
+            );
         }
         let told = config.same_network(lease.address, given.address);
         Some(told.unwrap_or_else(|| lease.address.to_bits() >> 64 == given.address.to_bits() >> 64))
@@ -443,10 +445,11 @@ impl View6 {
         let hwaddr = hardware_address(asker, &tracker.config.dhcp6.mac_sources);
         // An answer tells the way to the client only by its envelope; its own source is the server.
         let way = exchange.query.as_deref().map(|query| Way::of(query, hwaddr)).unwrap_or_default();
-        let hostname = HostnameFrom::or_default(tracker.config.hostname, tracker.config.dhcp6.configured).choose(
-            || answer.message.hostname_as_sent(),
-            || exchange.query.as_deref().and_then(|query| query.message.own_hostname()),
-        );
+        let hostname = HostnameFrom::or_default(tracker.config.hostname, tracker.config.dhcp6.configured)
+            .choose(
+                || answer.message.hostname_as_sent(),
+                || exchange.query.as_deref().and_then(|query| query.message.own_hostname()),
+            );
         let made_up_from = made_up_from(tracker, exchange, &answer.message, &hostname);
         Some(Self {
             duid: Duid::new(asker.message.client_duid()?),
@@ -468,9 +471,10 @@ impl View6 {
     /// The name that is reserved for the client where its lease is, as it is written there.
     fn reserved_hostname(&self, subnet: Option<&Subnet6>) -> Octets {
         let reserved = subnet.and_then(|subnet| {
-            let by_hardware = self.hwaddr.as_ref().and_then(|hwaddr| {
-                subnet.reservations.get(IdentifierKind::HwAddress, hwaddr.octets())
-            });
+            let by_hardware = self
+                .hwaddr
+                .as_ref()
+                .and_then(|hwaddr| subnet.reservations.get(IdentifierKind::HwAddress, hwaddr.octets()));
             by_hardware.or_else(|| subnet.reservations.get(IdentifierKind::Duid, self.duid.octets()))
         });
         let name = reserved.and_then(|reserved| reserved.hostname.as_deref()).unwrap_or_default();

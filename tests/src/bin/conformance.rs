@@ -48,7 +48,9 @@ fn obey(arguments: &[&str]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         [filter] if !filter.starts_with('-') => play(filter),
-        _ => bail!("usage: conformance [FILTER | --list | --reasons | --calls SCENARIO | --record NAME SCENARIO]"),
+        _ => bail!(
+            "usage: conformance [FILTER | --list | --reasons | --calls SCENARIO | --record NAME SCENARIO]"
+        ),
     }
 }
 

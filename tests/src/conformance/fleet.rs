@@ -25,7 +25,11 @@ pub struct Played {
 /// Plays the scenarios on this many threads, and tells of each as soon as it has ended.
 ///
 /// Most of a scenario is waiting for deadlines of whole seconds, so there may be more threads than processors.
-pub fn play(scenarios: &[Scenario], side_by_side: usize, mut tell: impl FnMut(&Played)) -> Result<Vec<Played>> {
+pub fn play(
+    scenarios: &[Scenario],
+    side_by_side: usize,
+    mut tell: impl FnMut(&Played),
+) -> Result<Vec<Played>> {
     let queue: Mutex<VecDeque<Scenario>> = Mutex::new(scenarios.iter().copied().collect());
     let (done, ended) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -42,7 +46,10 @@ pub fn play(scenarios: &[Scenario], side_by_side: usize, mut tell: impl FnMut(&P
                     let _ = done.send(Played { scenario, outcome, took });
                 }
             };
-            Builder::new().name(format!("stage {number}")).spawn_scoped(scope, work).context("cannot start a thread")?;
+            Builder::new()
+                .name(format!("stage {number}"))
+                .spawn_scoped(scope, work)
+                .context("cannot start a thread")?;
         }
         drop(done);
         Ok(ended.iter().inspect(&mut tell).collect())

@@ -79,7 +79,8 @@ pub fn judge(scenario: &str, real: &[Call], observed: &[Call]) -> Verdict {
     for (cause, wanted) in causes(real) {
         let name = describe(&cause, wanted);
         // The closest call of the same cause and hook point is its counterpart.
-        let counterparts = rest.iter().enumerate().filter(|(_, (c, call))| *c == cause && call.hook() == wanted.hook());
+        let counterparts =
+            rest.iter().enumerate().filter(|(_, (c, call))| *c == cause && call.hook() == wanted.hook());
         let closest = counterparts
             .map(|(place, (_, call))| (compare(wanted, call), place))
             .min_by_key(|(compared, _)| compared.iter().filter(|one| !one.equal).count());
@@ -98,7 +99,8 @@ pub fn judge(scenario: &str, real: &[Call], observed: &[Call]) -> Verdict {
             verdict.variables.entry(one.variable.clone()).or_default().count(one.equal);
             if !one.equal {
                 let (variable, hook, call) = (one.variable, wanted.hook().to_owned(), name.clone());
-                let difference = Difference { call, hook, variable, kea: one.kea, observer: one.observer, reason: None };
+                let difference =
+                    Difference { call, hook, variable, kea: one.kea, observer: one.observer, reason: None };
                 differences.push(excuse(scenario, difference));
             }
         }
@@ -193,7 +195,8 @@ mod tests {
     #[test]
     fn calls_without_counterpart_are_differences() {
         let verdict = judge("none", &[call("lease4_renew", "a")], &[call("lease4_release", "a")]);
-        let sides: Vec<_> = verdict.differences.iter().map(|one| (one.kea.is_some(), one.observer.is_some())).collect();
+        let sides: Vec<_> =
+            verdict.differences.iter().map(|one| (one.kea.is_some(), one.observer.is_some())).collect();
         assert_eq!(sides, [(true, false), (false, true)]);
         assert!(verdict.differences.iter().all(|one| one.variable == INVOCATION));
     }

@@ -33,8 +33,12 @@ pub const REASONS: &[Reason] = &[
         when: "the server has lost the record of a lease: a restart without persistence, a command, another server's end",
         why: "nothing on the wire says that a server forgets; the observer still knows the lease, and reports its renewal",
         applies: |scenario, difference| {
-            let renewal = matches!(difference.hook.as_str(), "lease4_renew" | "lease6_renew" | "lease6_rebind");
-            scenario.contains("-lost-record") && difference.variable == INVOCATION && difference.kea.is_none() && renewal
+            let renewal =
+                matches!(difference.hook.as_str(), "lease4_renew" | "lease6_renew" | "lease6_rebind");
+            scenario.contains("-lost-record")
+                && difference.variable == INVOCATION
+                && difference.kea.is_none()
+                && renewal
         },
     },
     Reason {
@@ -49,6 +53,16 @@ pub const REASONS: &[Reason] = &[
         },
     },
     Reason {
+        variables: "`DELETED_LEASES6_*`",
+        when: "a lease is taken away because its address was reserved for another client after it had been given",
+        why: "Kea deletes such a record without a word; on the wire it is taken back like any other, and the observer says so",
+        applies: |scenario, difference| {
+            scenario == "v6-leases-are-taken-away"
+                && difference.variable.starts_with("DELETED_LEASES6_")
+                && difference.hook == "leases6_committed"
+        },
+    },
+    Reason {
         variables: "the call of `leases4_committed` with `0`/`0`",
         when: "a DISCOVER names the server before the server has answered anybody since the observer started",
         why: "the server does not answer it, and who the server is was not heard yet",
@@ -60,7 +74,9 @@ pub const REASONS: &[Reason] = &[
 
 fn is_one_second_later(difference: &Difference) -> bool {
     let number = |value: &Option<String>| value.as_deref().and_then(|text| text.parse::<u64>().ok());
-    let (Some(kea), Some(observer)) = (number(&difference.kea), number(&difference.observer)) else { return false };
+    let (Some(kea), Some(observer)) = (number(&difference.kea), number(&difference.observer)) else {
+        return false;
+    };
     difference.variable.ends_with("_CLTT") && kea + 1 == observer
 }
 

@@ -18,7 +18,8 @@ use crate::wait;
 /// How long tcpdump may take to begin, and to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The ports of DHCP, and the later fragments of its datagrams.
-const FILTER: &str = "udp port 67 or udp port 68 or udp port 546 or udp port 547 or ip[6:2] & 0x1fff != 0 or ip6[6] == 44";
+const FILTER: &str =
+    "udp port 67 or udp port 68 or udp port 546 or udp port 547 or ip[6:2] & 0x1fff != 0 or ip6[6] == 44";
 /// What stands in a recording for the path of the script that was called.
 const SCRIPT: &str = "/var/log/kea-hook/hook";
 
@@ -64,7 +65,9 @@ pub fn record(name: &str, scenario: &Scenario) -> Result<()> {
 
 fn start(cable: &Cable, file: &PathBuf, spool: &Path) -> Result<Process> {
     let mut command = cable.server.namespace.command("tcpdump");
-    command.args(["-i", cable.server.name, "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"]).arg(file);
+    command
+        .args(["-i", cable.server.name, "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"])
+        .arg(file);
     command.arg(FILTER);
     let mut tcpdump = Process::start("tcpdump", command, spool)?;
     tcpdump.wait_for_log("listening on", PATIENCE)?;
@@ -91,7 +94,8 @@ fn lines(mut calls: Vec<Call>) -> String {
     let line = |call: Call| {
         let mut variables = call.env;
         variables.sort();
-        let env: Map<String, Value> = variables.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let env: Map<String, Value> =
+            variables.into_iter().map(|(name, value)| (name, value.into())).collect();
         format!("{}\n", json!({ "t": call.at, "argv": call.argv, "env": env }))
     };
     calls.into_iter().map(line).collect()
@@ -101,7 +105,8 @@ fn lines(mut calls: Vec<Call>) -> String {
 fn neutral(config: &str) -> Result<String> {
     let mut config: Value = serde_json::from_str(config)?;
     for family in ["Dhcp4", "Dhcp6"] {
-        let libraries = config.pointer_mut(&format!("/{family}/hooks-libraries")).and_then(Value::as_array_mut);
+        let libraries =
+            config.pointer_mut(&format!("/{family}/hooks-libraries")).and_then(Value::as_array_mut);
         for library in libraries.into_iter().flatten() {
             if let Some(name) = library.pointer_mut("/parameters/name") {
                 *name = SCRIPT.into();

@@ -24,7 +24,8 @@ pub fn scenario(played: &Played) -> String {
     };
     let Outcome::Judged(verdict) = &played.outcome else { return text };
     for difference in &verdict.differences {
-        let side = |value: &Option<String>| value.as_ref().map_or("not set".to_owned(), |text| format!("{text:?}"));
+        let side =
+            |value: &Option<String>| value.as_ref().map_or("not set".to_owned(), |text| format!("{text:?}"));
         let _ = match (difference.variable == INVOCATION, &difference.kea) {
             (true, Some(_)) => write!(text, "      {}: only Kea calls it", difference.call),
             (true, None) => write!(text, "      {}: Kea does not call it", difference.call),
@@ -117,9 +118,22 @@ impl Totals {
         let mut all = Score::default();
         for (variable, score) in &self.variables {
             all.add(*score);
-            let _ = writeln!(text, "  {variable:<40} {:>5}/{:<5} {}", score.equal, score.compared, percent(score.equal, score.compared));
+            let _ = writeln!(
+                text,
+                "  {variable:<40} {:>5}/{:<5} {}",
+                score.equal,
+                score.compared,
+                percent(score.equal, score.compared)
+            );
         }
-        let _ = writeln!(text, "  {:<40} {:>5}/{:<5} {}", "all", all.equal, all.compared, percent(all.equal, all.compared));
+        let _ = writeln!(
+            text,
+            "  {:<40} {:>5}/{:<5} {}",
+            "all",
+            all.equal,
+            all.compared,
+            percent(all.equal, all.compared)
+        );
         if !self.reasons.is_empty() {
             let _ = writeln!(text, "\ndifferences with a reason");
             for (reason, count) in &self.reasons {

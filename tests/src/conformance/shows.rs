@@ -16,7 +16,8 @@ pub fn complaint(expected: &str, calls: &[Call]) -> Option<String> {
     };
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
     for word in expected.split_whitespace() {
-        let (count, word) = word.split_once('*').map_or((1, word), |(count, word)| (count.parse().unwrap_or(0), word));
+        let (count, word) =
+            word.split_once('*').map_or((1, word), |(count, word)| (count.parse().unwrap_or(0), word));
         *wanted.entry(word.to_owned()).or_default() += count;
     }
     let mut found: BTreeMap<String, usize> = BTreeMap::new();

@@ -128,9 +128,15 @@ impl Stage {
         }
     }
 
-    /// Ends Kea, which forgets every lease, and starts it again. The observer stays.
+    /// Ends Kea, which forgets every lease unless it is configured to keep them, and starts it again. The observer stays.
     pub fn restart_kea(&mut self) -> Result<()> {
+        self.restart_kea_with(|config| config)
+    }
+
+    /// The same with a change of its configuration, of which the observer does not hear.
+    pub fn restart_kea_with(&mut self, change: impl FnOnce(Config) -> Config) -> Result<()> {
         self.end_kea()?;
+        self.config = change(self.config.clone());
         let (script, server) = (self.real.script(), &self.cable.server);
         let directory = script.parent().context("the hook is in no directory")?;
         self.kea = Some(Kea::start(&server.namespace, directory, self.config.clone(), script)?);

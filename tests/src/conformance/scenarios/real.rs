@@ -81,7 +81,11 @@ fn brisk(config: Config) -> Config {
 }
 
 fn brisk6(config: Config) -> Config {
-    config.set("valid-lifetime", 14).set("preferred-lifetime", 12).set("renew-timer", 2).set("rebind-timer", 9)
+    config
+        .set("valid-lifetime", 14)
+        .set("preferred-lifetime", 12)
+        .set("renew-timer", 2)
+        .set("rebind-timer", 9)
 }
 
 fn dhclient(stage: &Stage, more: &[&str]) -> Result<Command> {
@@ -92,7 +96,12 @@ fn dhclient(stage: &Stage, more: &[&str]) -> Result<Command> {
     let at = |name: &str| stage.scratch.path().join(name);
     let mut command = stage.clients().command("dhclient");
     command.args(more).arg("-cf").arg(settings).arg("-sf").arg(script);
-    command.arg("-lf").arg(at("dhclient.leases")).arg("-pf").arg(at("dhclient.pid")).arg(stage.cable.client.name);
+    command
+        .arg("-lf")
+        .arg(at("dhclient.leases"))
+        .arg("-pf")
+        .arg(at("dhclient.pid"))
+        .arg(stage.cable.client.name);
     Ok(command)
 }
 
@@ -113,10 +122,14 @@ fn dhclient_life(stage: &Stage, mode: &[&str]) -> Result<()> {
 }
 
 fn dhcpcd(stage: &Stage, family: &str, settings: &str) -> Result<()> {
-    let settings = format!("duid\nnohook resolv.conf, hostname, ntp.conf\nscript /bin/true\nnoarp\nnodelay\n{settings}");
+    let settings =
+        format!("duid\nnohook resolv.conf, hostname, ntp.conf\nscript /bin/true\nnoarp\nnodelay\n{settings}");
     let settings = file(stage, "dhcpcd.conf", &settings)?;
     let mut command = apart(stage, "/run /var/lib/dhcpcd", "dhcpcd");
-    command.args([family, "--nobackground", "--debug", "--config"]).arg(settings).arg(stage.cable.client.name);
+    command
+        .args([family, "--nobackground", "--debug", "--config"])
+        .arg(settings)
+        .arg(stage.cable.client.name);
     let mut running = start(stage, "dhcpcd", command)?;
     renewals(stage, 2)?;
     // It releases its leases and ends. A signal that comes while it takes in an answer it forgets.
@@ -129,7 +142,17 @@ fn dhcpcd(stage: &Stage, family: &str, settings: &str) -> Result<()> {
 fn udhcpc(stage: &Stage) -> Result<()> {
     let script = file(stage, "udhcpc-script", UDHCPC_SCRIPT)?;
     let mut command = stage.clients().command("udhcpc");
-    command.args(["-f", "-R", "-i", stage.cable.client.name, "-x", "hostname:Tiny", "-F", "tiny.example.org", "-s"]);
+    command.args([
+        "-f",
+        "-R",
+        "-i",
+        stage.cable.client.name,
+        "-x",
+        "hostname:Tiny",
+        "-F",
+        "tiny.example.org",
+        "-s",
+    ]);
     command.arg(script).arg("-p").arg(stage.scratch.path().join("udhcpc.pid"));
     let mut running = start(stage, "udhcpc", command)?;
     point(stage, "committed(1,0)")?;
@@ -210,7 +233,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "real-dhcpcd-v6",
         kea: brisk6,
-        traffic: |stage| dhcpcd(stage, "--ipv6only", "noipv6rs\nia_na 1\nia_pd 2\nhostname Real-Client\nfqdn both\n"),
+        traffic: |stage| {
+            dhcpcd(stage, "--ipv6only", "noipv6rs\nia_na 1\nia_pd 2\nhostname Real-Client\nfqdn both\n")
+        },
         shows: "renew release ...",
         programs: &["dhcpcd", "unshare"],
         ..V6
@@ -247,7 +272,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         traffic: |stage| {
             stage.clients().ip(&["address", "add", "192.0.2.2/24", "dev", stage.cable.client.name])?;
             let rates = ["-r", "30", "-f", "10", "-F", "10"];
-            perfdhcp(stage, &[&["-4", "-p", "3", "-R", "60", "-W", "1000000"], &rates[..], &["192.0.2.1"]].concat())
+            perfdhcp(
+                stage,
+                &[&["-4", "-p", "3", "-R", "60", "-W", "1000000"], &rates[..], &["192.0.2.1"]].concat(),
+            )
         },
         shows: "committed(1,0) renew release committed(0,1) ...",
         programs: &["perfdhcp"],

@@ -53,11 +53,7 @@ fn never_reclaimed(config: Config) -> Config {
 }
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "v4-discover-unknown",
-        traffic: |stage| stage.v4(1)?.discover().map(drop),
-        ..V4
-    },
+    Scenario { name: "v4-discover-unknown", traffic: |stage| stage.v4(1)?.discover().map(drop), ..V4 },
     Scenario {
         name: "v4-dora",
         traffic: |stage| stage.v4(1)?.host_name("one").bind().map(drop),
@@ -106,7 +102,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             let mut query = client.query(Kind::Request);
             (query.xid, query.secs, query.hops) = (offer.xid, 0x1234, 3);
             let server = offer.option(option::SERVER_ID).unwrap_or_default().to_vec();
-            let query = query.with(option::REQUESTED_ADDRESS, offer.yiaddr.octets()).with(option::SERVER_ID, server);
+            let query =
+                query.with(option::REQUESTED_ADDRESS, offer.yiaddr.octets()).with(option::SERVER_ID, server);
             client.exchange(query, None, &[Kind::Ack]).map(drop)
         },
         shows: "committed(1,0)",
@@ -171,7 +168,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-cache-max-age",
         kea: |config| {
-            config.set("cache-threshold", 0.9).set("cache-max-age", 3).set("valid-lifetime", 8).set("min-valid-lifetime", 8)
+            config
+                .set("cache-threshold", 0.9)
+                .set("cache-max-age", 3)
+                .set("valid-lifetime", 8)
+                .set("min-valid-lifetime", 8)
         },
         traffic: |stage| {
             stage.early_in_a_second();
@@ -283,6 +284,49 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             stage.v4(2)?.host_name("second").bind().map(drop)
         },
         shows: "committed(1,0) expire committed(1,0)",
+        ..V4
+    },
+    Scenario {
+        name: "v4-reservation-comes-and-moves-the-client",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v4(1)?.host_name("lucky");
+            client.bind()?;
+            let promised = json!([{ "hw-address": "02:aa:bb:00:00:01", "ip-address": "192.0.2.50" }]);
+            stage.restart_kea_with(|config| config.at("/subnet4/0/reservations", promised))?;
+            expect(&client.renew()?, Kind::Nak)?;
+            client.bind()?;
+            client.renew().map(drop)
+        },
+        shows: "committed(1,0) committed(0,0) committed(1,1) renew committed(1,0)",
+        ..V4
+    },
+    Scenario {
+        name: "v4-address-is-promised-to-another",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v4(1)?;
+            let held = client.bind()?.yiaddr.to_string();
+            let promised = json!([{ "hw-address": "02:aa:bb:00:00:99", "ip-address": held }]);
+            stage.restart_kea_with(|config| config.at("/subnet4/0/reservations", promised))?;
+            client.renew()?;
+            client.bind()?;
+            client.renew().map(drop)
+        },
+        shows: "...",
+        ..V4
+    },
+    Scenario {
+        name: "v4-restart-keeps-the-leases",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v4(1)?.host_name("Kept").identified(b"\x00kept");
+            client.bind()?;
+            stage.restart_kea()?;
+            client.renew()?;
+            client.release()
+        },
+        shows: "2*committed(1,0) renew release committed(0,1)",
         ..V4
     },
     Scenario {

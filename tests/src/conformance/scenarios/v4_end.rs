@@ -152,7 +152,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         traffic: |stage| {
             let mut client = stage.v4(1)?;
             client.bind()?;
-            let query = client.query(Kind::Release).with(option::REQUESTED_ADDRESS, client.address()?.octets());
+            let query =
+                client.query(Kind::Release).with(option::REQUESTED_ADDRESS, client.address()?.octets());
             client.send(&query, None)
         },
         shows: "committed(1,0) committed(0,0)",

@@ -29,9 +29,14 @@ fn ill_identified(stage: &Stage, client_id: &[u8]) -> Result<()> {
     let mut owner = stage.v4(1)?;
     owner.bind()?;
     let mut client = stage.v4(1)?.identified(client_id);
-    for (number, kind) in
-        (100..).zip([Kind::Discover, Kind::Request, Kind::Inform, Kind::Decline, Kind::Release, Kind::Request])
-    {
+    for (number, kind) in (100..).zip([
+        Kind::Discover,
+        Kind::Request,
+        Kind::Inform,
+        Kind::Decline,
+        Kind::Release,
+        Kind::Request,
+    ]) {
         let mut query = client.query(kind);
         query.xid = number;
         query.ciaddr = if kind == Kind::Request { "0.0.0.0".parse()? } else { owner.address()? };
@@ -164,12 +169,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         shows: "...",
         ..V4
     },
-    Scenario {
-        name: "v4-client-id-empty",
-        traffic: |stage| ill_identified(stage, b""),
-        shows: "...",
-        ..V4
-    },
+    Scenario { name: "v4-client-id-empty", traffic: |stage| ill_identified(stage, b""), shows: "...", ..V4 },
     Scenario {
         name: "v4-client-id-of-one-octet",
         traffic: |stage| ill_identified(stage, b"\x01"),
@@ -255,7 +255,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-reserved-by-client-id-for-a-moved-client",
         kea: |config| {
-            config.at("/subnet4/0/reservations", json!([{ "client-id": "00:76:69:70", "ip-address": "192.0.2.60" }]))
+            config.at(
+                "/subnet4/0/reservations",
+                json!([{ "client-id": "00:76:69:70", "ip-address": "192.0.2.60" }]),
+            )
         },
         traffic: |stage| {
             let mut client = stage.v4(1)?;

@@ -44,7 +44,12 @@ fn ddns(config: crate::kea::Config) -> crate::kea::Config {
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "v4-name-none", traffic: |stage| life(stage, None, None), shows: LIFE, ..V4 },
-    Scenario { name: "v4-name-mixed-case", traffic: |stage| life(stage, Some(b"MyHost-7"), None), shows: LIFE, ..V4 },
+    Scenario {
+        name: "v4-name-mixed-case",
+        traffic: |stage| life(stage, Some(b"MyHost-7"), None),
+        shows: LIFE,
+        ..V4
+    },
     Scenario {
         name: "v4-name-illegal-characters",
         traffic: |stage| life(stage, Some(b"My_Host $(id) \xc3\xa4 'x' 7"), None),
@@ -77,9 +82,24 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V4
     },
     Scenario { name: "v4-name-dot", traffic: |stage| life(stage, Some(b"."), None), shows: LIFE, ..V4 },
-    Scenario { name: "v4-name-blanks", traffic: |stage| life(stage, Some(b"  host  "), None), shows: LIFE, ..V4 },
-    Scenario { name: "v4-name-nul-at-the-end", traffic: |stage| life(stage, Some(b"host\0\0"), None), shows: LIFE, ..V4 },
-    Scenario { name: "v4-name-nul-inside", traffic: |stage| life(stage, Some(b"ho\0st"), None), shows: LIFE, ..V4 },
+    Scenario {
+        name: "v4-name-blanks",
+        traffic: |stage| life(stage, Some(b"  host  "), None),
+        shows: LIFE,
+        ..V4
+    },
+    Scenario {
+        name: "v4-name-nul-at-the-end",
+        traffic: |stage| life(stage, Some(b"host\0\0"), None),
+        shows: LIFE,
+        ..V4
+    },
+    Scenario {
+        name: "v4-name-nul-inside",
+        traffic: |stage| life(stage, Some(b"ho\0st"), None),
+        shows: LIFE,
+        ..V4
+    },
     Scenario { name: "v4-name-empty", traffic: |stage| life(stage, Some(b""), None), shows: "...", ..V4 },
     Scenario {
         name: "v4-name-long",
@@ -111,19 +131,54 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         shows: LIFE,
         ..V4
     },
-    Scenario { name: "v4-fqdn-partial", traffic: |stage| life(stage, None, Some(b"\x05\0\0\x05HostA")), shows: LIFE, ..V4 },
-    Scenario { name: "v4-fqdn-ascii", traffic: |stage| life(stage, None, Some(b"\x01\0\0HostB.Example.org")), shows: LIFE, ..V4 },
-    Scenario { name: "v4-fqdn-ascii-with-dot", traffic: |stage| life(stage, None, Some(b"\x00\0\0hostc.example.org.")), shows: LIFE, ..V4 },
-    Scenario { name: "v4-fqdn-ascii-partial", traffic: |stage| life(stage, None, Some(b"\x00\0\0HostD")), shows: LIFE, ..V4 },
-    Scenario { name: "v4-fqdn-empty", traffic: |stage| life(stage, None, Some(b"\x04\0\0")), shows: LIFE, ..V4 },
-    Scenario { name: "v4-fqdn-root", traffic: |stage| life(stage, None, Some(b"\x04\0\0\0")), shows: "...", ..V4 },
+    Scenario {
+        name: "v4-fqdn-partial",
+        traffic: |stage| life(stage, None, Some(b"\x05\0\0\x05HostA")),
+        shows: LIFE,
+        ..V4
+    },
+    Scenario {
+        name: "v4-fqdn-ascii",
+        traffic: |stage| life(stage, None, Some(b"\x01\0\0HostB.Example.org")),
+        shows: LIFE,
+        ..V4
+    },
+    Scenario {
+        name: "v4-fqdn-ascii-with-dot",
+        traffic: |stage| life(stage, None, Some(b"\x00\0\0hostc.example.org.")),
+        shows: LIFE,
+        ..V4
+    },
+    Scenario {
+        name: "v4-fqdn-ascii-partial",
+        traffic: |stage| life(stage, None, Some(b"\x00\0\0HostD")),
+        shows: LIFE,
+        ..V4
+    },
+    Scenario {
+        name: "v4-fqdn-empty",
+        traffic: |stage| life(stage, None, Some(b"\x04\0\0")),
+        shows: LIFE,
+        ..V4
+    },
+    Scenario {
+        name: "v4-fqdn-root",
+        traffic: |stage| life(stage, None, Some(b"\x04\0\0\0")),
+        shows: "...",
+        ..V4
+    },
     Scenario {
         name: "v4-fqdn-illegal-characters",
         traffic: |stage| life(stage, None, Some(b"\x04\0\0\x08a_b $c.d\x03org\0")),
         shows: LIFE,
         ..V4
     },
-    Scenario { name: "v4-fqdn-no-update", traffic: |stage| life(stage, None, Some(b"\x0c\0\0\x05HostE\x03org\0")), shows: LIFE, ..V4 },
+    Scenario {
+        name: "v4-fqdn-no-update",
+        traffic: |stage| life(stage, None, Some(b"\x0c\0\0\x05HostE\x03org\0")),
+        shows: LIFE,
+        ..V4
+    },
     Scenario {
         name: "v4-fqdn-and-host-name",
         traffic: |stage| life(stage, Some(b"twelve"), Some(b"\x05\0\0\x06eighty\x03one\0")),
@@ -166,7 +221,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v4-name-replaced-when-present",
-        kea: |config| ddns(config).set("ddns-replace-client-name", "when-present").set("ddns-generated-prefix", "Dyn"),
+        kea: |config| {
+            ddns(config).set("ddns-replace-client-name", "when-present").set("ddns-generated-prefix", "Dyn")
+        },
         traffic: |stage| {
             life_of(stage, 1, Some(b"own"), None)?;
             life_of(stage, 2, None, Some(b"\x05\0\0\x03own\x03org\0"))?;
@@ -177,7 +234,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v4-name-replaced-when-not-present",
-        kea: |config| ddns(config).set("ddns-replace-client-name", "when-not-present").set("ddns-generated-prefix", ""),
+        kea: |config| {
+            ddns(config).set("ddns-replace-client-name", "when-not-present").set("ddns-generated-prefix", "")
+        },
         traffic: |stage| {
             life_of(stage, 1, Some(b"own"), None)?;
             life_of(stage, 2, None, None)
@@ -214,10 +273,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-name-reserved",
         kea: |config| {
-            config.at("/subnet4/0/reservations", json!([
-                { "hw-address": "02:aa:bb:00:00:01", "hostname": "Reserved" },
-                { "hw-address": "02:aa:bb:00:00:02", "hostname": "Full.Reserved.org." },
-            ]))
+            config.at(
+                "/subnet4/0/reservations",
+                json!([
+                    { "hw-address": "02:aa:bb:00:00:01", "hostname": "Reserved" },
+                    { "hw-address": "02:aa:bb:00:00:02", "hostname": "Full.Reserved.org." },
+                ]),
+            )
         },
         traffic: |stage| {
             life_of(stage, 1, None, None)?;
@@ -229,7 +291,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-name-reserved-and-qualified",
         kea: |config| {
-            ddns(config).at("/subnet4/0/reservations", json!([{ "hw-address": "02:aa:bb:00:00:01", "hostname": "res" }]))
+            ddns(config).at(
+                "/subnet4/0/reservations",
+                json!([{ "hw-address": "02:aa:bb:00:00:01", "hostname": "res" }]),
+            )
         },
         traffic: |stage| {
             life_of(stage, 1, None, None)?;

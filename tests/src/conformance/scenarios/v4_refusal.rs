@@ -42,7 +42,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             let offer = other.discover()?;
             let mut query = other.query(Kind::Request);
             query.xid = offer.xid;
-            let query = query.with(option::REQUESTED_ADDRESS, taken.octets()).with(option::SERVER_ID, [192, 0, 2, 1]);
+            let query =
+                query.with(option::REQUESTED_ADDRESS, taken.octets()).with(option::SERVER_ID, [192, 0, 2, 1]);
             other.exchange(query, None, &[Kind::Nak]).map(drop)
         },
         shows: "committed(1,0) committed(0,0)",

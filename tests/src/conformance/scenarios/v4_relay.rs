@@ -27,7 +27,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v4-relay-binary",
-        traffic: |stage| life(stage, Some(b"\x01\x06\x00\x04\x00\x0a\x01\x02\x02\x08\x00\x06\xde\xad\xbe\xef\x00\x00")),
+        traffic: |stage| {
+            life(stage, Some(b"\x01\x06\x00\x04\x00\x0a\x01\x02\x02\x08\x00\x06\xde\xad\xbe\xef\x00\x00"))
+        },
         shows: LIFE,
         ..V4
     },

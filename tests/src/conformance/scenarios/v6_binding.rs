@@ -35,9 +35,10 @@ fn never_reclaimed(config: Config) -> Config {
 
 /// One address and one prefix, no more.
 fn scarce(config: Config) -> Config {
-    config
-        .at("/subnet6/0/pools", json!([{ "pool": "2001:db8:1::1000 - 2001:db8:1::1000" }]))
-        .at("/subnet6/0/pd-pools", json!([{ "prefix": "2001:db8:8000::", "prefix-len": 56, "delegated-len": 56 }]))
+    config.at("/subnet6/0/pools", json!([{ "pool": "2001:db8:1::1000 - 2001:db8:1::1000" }])).at(
+        "/subnet6/0/pd-pools",
+        json!([{ "prefix": "2001:db8:8000::", "prefix-len": 56, "delegated-len": 56 }]),
+    )
 }
 
 /// Two subnets of the link as one shared network.
@@ -60,7 +61,11 @@ fn outlive(stage: &Stage) {
 }
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "v6-solicit-advertise", traffic: |stage| stage.v6(1, both())?.solicit().map(drop), ..V6 },
+    Scenario {
+        name: "v6-solicit-advertise",
+        traffic: |stage| stage.v6(1, both())?.solicit().map(drop),
+        ..V6
+    },
     Scenario {
         name: "v6-solicit-with-live-leases",
         traffic: |stage| {
@@ -71,18 +76,29 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         shows: "committed(2,0)",
         ..V6
     },
-    Scenario { name: "v6-address", traffic: |stage| stage.v6(1, one())?.bind().map(drop), shows: "committed(1,0)", ..V6 },
+    Scenario {
+        name: "v6-address",
+        traffic: |stage| stage.v6(1, one())?.bind().map(drop),
+        shows: "committed(1,0)",
+        ..V6
+    },
     Scenario {
         name: "v6-prefix",
         traffic: |stage| stage.v6(1, vec![Ia::prefixes(1)])?.bind().map(drop),
         shows: "committed(1,0)",
         ..V6
     },
-    Scenario { name: "v6-address-and-prefix", traffic: |stage| stage.v6(1, both())?.bind().map(drop), shows: "committed(2,0)", ..V6 },
+    Scenario {
+        name: "v6-address-and-prefix",
+        traffic: |stage| stage.v6(1, both())?.bind().map(drop),
+        shows: "committed(2,0)",
+        ..V6
+    },
     Scenario {
         name: "v6-prefix-before-address",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::prefixes(9), Ia::addresses(8), Ia::prefixes(7), Ia::addresses(6)])?;
+            let mut client =
+                stage.v6(1, vec![Ia::prefixes(9), Ia::addresses(8), Ia::prefixes(7), Ia::addresses(6)])?;
             client.bind()?;
             client.renew()?;
             client.rebind()?;
@@ -303,7 +319,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v6-infinite-lifetimes",
-        kea: |config| config.set("valid-lifetime", u32::MAX).set("preferred-lifetime", u32::MAX).set("cache-threshold", 0.5),
+        kea: |config| {
+            config
+                .set("valid-lifetime", u32::MAX)
+                .set("preferred-lifetime", u32::MAX)
+                .set("cache-threshold", 0.5)
+        },
         traffic: |stage| {
             let mut client = stage.v6(1, both())?;
             client.bind()?;
@@ -364,10 +385,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-reserved-address-and-prefix",
         kea: |config| {
-            config.at("/subnet6/0/reservations", json!([{
-                "duid": "00:03:00:01:02:aa:bb:00:00:01", "hostname": "Reserved",
-                "ip-addresses": ["2001:db8:1::50"], "prefixes": ["2001:db8:8000:aa00::/56"],
-            }]))
+            config.at(
+                "/subnet6/0/reservations",
+                json!([{
+                    "duid": "00:03:00:01:02:aa:bb:00:00:01", "hostname": "Reserved",
+                    "ip-addresses": ["2001:db8:1::50"], "prefixes": ["2001:db8:8000:aa00::/56"],
+                }]),
+            )
         },
         traffic: |stage| {
             let mut client = stage.v6(1, both())?;
@@ -394,6 +418,44 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             client.release().map(drop)
         },
         shows: "2*committed(3,0) 3*renew 3*release committed(0,3)",
+        ..V6
+    },
+    Scenario {
+        name: "v6-leases-are-taken-away",
+        kea: |config| config.persistent().set("valid-lifetime", 5).set("preferred-lifetime", 4),
+        traffic: |stage| {
+            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x00\x05Robin");
+            client.bind()?;
+            let (address, prefix) = (client.address(0)?, client.address(1)?);
+            // Both are promised to somebody else.
+            let promised = json!([{
+                "duid": "00:03:00:01:02:aa:bb:00:00:99",
+                "ip-addresses": [address.to_string()], "prefixes": [format!("{prefix}/56")],
+            }]);
+            stage.restart_kea_with(|config| config.at("/subnet6/0/reservations", promised))?;
+            client.rebind()?;
+            client.renew()?;
+            (0..2).try_for_each(|place| stage.called("lease6_expire", client.address(place)?))
+        },
+        shows: "committed(2,0) ...",
+        ..V6
+    },
+    Scenario {
+        name: "v6-own-reservation-comes",
+        kea: Config::persistent,
+        traffic: |stage| {
+            let mut client = stage.v6(1, both())?;
+            client.bind()?;
+            let promised = json!([{
+                "duid": "00:03:00:01:02:aa:bb:00:00:01",
+                "ip-addresses": ["2001:db8:1::50"], "prefixes": ["2001:db8:8000:aa00::/56"],
+            }]);
+            stage.restart_kea_with(|config| config.at("/subnet6/0/reservations", promised))?;
+            client.rebind()?;
+            client.renew()?;
+            client.release().map(drop)
+        },
+        shows: "committed(2,0) ...",
         ..V6
     },
     Scenario {

@@ -127,13 +127,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v6-hwaddr-duid-llt",
-        traffic: |stage| life(&mut stage.v6(1, one())?.known_as(b"\x00\x01\x00\x01\x2a\x2b\x2c\x2d\x02\x00\x00\xaa\xbb\xcc")),
+        traffic: |stage| {
+            life(
+                &mut stage
+                    .v6(1, one())?
+                    .known_as(b"\x00\x01\x00\x01\x2a\x2b\x2c\x2d\x02\x00\x00\xaa\xbb\xcc"),
+            )
+        },
         shows: LIFE_OF_ONE,
         ..V6
     },
     Scenario {
         name: "v6-hwaddr-duid-ll-of-another-type",
-        traffic: |stage| life(&mut stage.v6(1, one())?.known_as(b"\x00\x03\x00\x1b\x00\x11\x22\x33\x44\x55\x66\x77")),
+        traffic: |stage| {
+            life(&mut stage.v6(1, one())?.known_as(b"\x00\x03\x00\x1b\x00\x11\x22\x33\x44\x55\x66\x77"))
+        },
         shows: LIFE_OF_ONE,
         ..V6
     },
@@ -198,7 +206,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-hwaddr-eui-64-behind-a-relay",
         traffic: |stage| {
-            let client = Client6::with_mac(&stage.cable, [0x00, 0x16, 0x3e, 1, 2, 3], one())?.known_as(ANONYMOUS);
+            let client =
+                Client6::with_mac(&stage.cable, [0x00, 0x16, 0x3e, 1, 2, 3], one())?.known_as(ANONYMOUS);
             life(&mut client.through_link("2001:db8:2::1")?)
         },
         shows: LIFE_OF_ONE,
@@ -206,7 +215,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v6-hwaddr-of-the-relays-option",
-        traffic: |stage| relayed(stage, ANONYMOUS, &[(LINK_LAYER_ADDRESS, b"\x00\x01\x0a\x1b\x0b\x01\xca\xfe")]),
+        traffic: |stage| {
+            relayed(stage, ANONYMOUS, &[(LINK_LAYER_ADDRESS, b"\x00\x01\x0a\x1b\x0b\x01\xca\xfe")])
+        },
         shows: LIFE_OF_ONE,
         ..V6
     },
@@ -221,15 +232,25 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v6-hwaddr-of-the-remote-id",
-        traffic: |stage| relayed(stage, ANONYMOUS, &[(option::REMOTE_ID, b"\x00\x00\x00\x09\x0a\x0b\x0c\x0d\x0e\x0f")]),
+        traffic: |stage| {
+            relayed(stage, ANONYMOUS, &[(option::REMOTE_ID, b"\x00\x00\x00\x09\x0a\x0b\x0c\x0d\x0e\x0f")])
+        },
         shows: LIFE_OF_ONE,
         ..V6
     },
     Scenario {
         name: "v6-hwaddr-of-odd-relay-options",
         traffic: |stage| {
-            relayed(stage, ANONYMOUS, &[(LINK_LAYER_ADDRESS, b"\x00\x01"), (option::REMOTE_ID, b"\x00\x00\x00\x09")])?;
-            relayed(stage, ANONYMOUS, &[(option::REMOTE_ID, b"\x00\x00\x00\x09a remote-id of more than twenty octets")])
+            relayed(
+                stage,
+                ANONYMOUS,
+                &[(LINK_LAYER_ADDRESS, b"\x00\x01"), (option::REMOTE_ID, b"\x00\x00\x00\x09")],
+            )?;
+            relayed(
+                stage,
+                ANONYMOUS,
+                &[(option::REMOTE_ID, b"\x00\x00\x00\x09a remote-id of more than twenty octets")],
+            )
         },
         shows: "...",
         ..V6
@@ -237,8 +258,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-hwaddr-of-the-nearest-relay",
         traffic: |stage| {
-            let near = relay("fe80::7", "2001:db8:2::1", &[(LINK_LAYER_ADDRESS, b"\x00\x01\x02\x00\x00\x00\x00\x01")])?;
-            let far = relay("2001:db8:1::2", "::", &[(LINK_LAYER_ADDRESS, b"\x00\x01\x02\x00\x00\x00\x00\x02")])?;
+            let near = relay(
+                "fe80::7",
+                "2001:db8:2::1",
+                &[(LINK_LAYER_ADDRESS, b"\x00\x01\x02\x00\x00\x00\x00\x01")],
+            )?;
+            let far =
+                relay("2001:db8:1::2", "::", &[(LINK_LAYER_ADDRESS, b"\x00\x01\x02\x00\x00\x00\x00\x02")])?;
             life(&mut stage.v6(1, one())?.known_as(ANONYMOUS).through(vec![near, far])?)
         },
         shows: LIFE_OF_ONE,
@@ -248,7 +274,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-hwaddr-only-the-far-relay-knows",
         traffic: |stage| {
             let near = relay("fe80::7", "2001:db8:2::1", &[])?;
-            let far = relay("2001:db8:1::2", "::", &[(LINK_LAYER_ADDRESS, b"\x00\x01\x02\x00\x00\x00\x00\x02")])?;
+            let far =
+                relay("2001:db8:1::2", "::", &[(LINK_LAYER_ADDRESS, b"\x00\x01\x02\x00\x00\x00\x00\x02")])?;
             life(&mut stage.v6(1, one())?.known_as(ANONYMOUS).through(vec![near, far])?)
         },
         shows: LIFE_OF_ONE,
@@ -269,7 +296,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: |config| config.set("store-extended-info", true).set("cache-threshold", 0.5),
         traffic: |stage| {
             let through = |client: Client6, port: &[u8]| {
-                client.through(vec![relay("2001:db8:1::2", "2001:db8:2::1", &[(option::INTERFACE_ID, port)])?])
+                client.through(vec![relay(
+                    "2001:db8:1::2",
+                    "2001:db8:2::1",
+                    &[(option::INTERFACE_ID, port)],
+                )?])
             };
             let mut client = through(stage.v6(1, one())?, b"port1")?;
             client.bind()?;
@@ -309,10 +340,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: |config| mac_sources(config, &["ipv6-link-local", "remote-id", "rfc6939", "duid"]),
         traffic: |stage| {
             universal(stage, b"\x00\x03\x00\x01\x02\xaa\xbb\x00\x00\x77")?;
-            relayed(stage, ANONYMOUS, &[
-                (LINK_LAYER_ADDRESS, b"\x00\x01\x0a\x1b\x0b\x01\xca\xfe"),
-                (option::REMOTE_ID, b"\x00\x00\x00\x09\x0a\x0b\x0c\x0d\x0e\x0f"),
-            ])
+            relayed(
+                stage,
+                ANONYMOUS,
+                &[
+                    (LINK_LAYER_ADDRESS, b"\x00\x01\x0a\x1b\x0b\x01\xca\xfe"),
+                    (option::REMOTE_ID, b"\x00\x00\x00\x09\x0a\x0b\x0c\x0d\x0e\x0f"),
+                ],
+            )
         },
         shows: "...",
         ..V6
@@ -344,8 +379,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         shows: "...",
         ..V6
     },
-    Scenario { name: "v6-name-full", traffic: |stage| named(stage, 1, b"\x01\x05HostF\x07Example\x03org\0"), shows: LIFE_OF_TWO, ..V6 },
-    Scenario { name: "v6-name-partial", traffic: |stage| named(stage, 1, b"\x00\x05HostP"), shows: LIFE_OF_TWO, ..V6 },
+    Scenario {
+        name: "v6-name-full",
+        traffic: |stage| named(stage, 1, b"\x01\x05HostF\x07Example\x03org\0"),
+        shows: LIFE_OF_TWO,
+        ..V6
+    },
+    Scenario {
+        name: "v6-name-partial",
+        traffic: |stage| named(stage, 1, b"\x00\x05HostP"),
+        shows: LIFE_OF_TWO,
+        ..V6
+    },
     Scenario { name: "v6-name-empty", traffic: |stage| named(stage, 1, b"\x01"), shows: LIFE_OF_TWO, ..V6 },
     Scenario { name: "v6-name-root", traffic: |stage| named(stage, 1, b"\x01\0"), shows: "...", ..V6 },
     Scenario {
@@ -354,7 +399,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         shows: LIFE_OF_TWO,
         ..V6
     },
-    Scenario { name: "v6-name-no-update", traffic: |stage| named(stage, 1, b"\x04\x05HostN\x03org\0"), shows: LIFE_OF_TWO, ..V6 },
+    Scenario {
+        name: "v6-name-no-update",
+        traffic: |stage| named(stage, 1, b"\x04\x05HostN\x03org\0"),
+        shows: LIFE_OF_TWO,
+        ..V6
+    },
     Scenario {
         name: "v6-name-qualifying-suffix",
         kea: ddns,
@@ -368,7 +418,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v6-name-replaced-always",
-        kea: |config| ddns(config).set("ddns-replace-client-name", "always").set("ddns-generated-prefix", "Dyn"),
+        kea: |config| {
+            ddns(config).set("ddns-replace-client-name", "always").set("ddns-generated-prefix", "Dyn")
+        },
         traffic: |stage| {
             named(stage, 1, b"\x01\x03own\x03org\0")?;
             life(&mut stage.v6(2, both())?)
@@ -395,10 +447,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-name-reserved",
         kea: |config| {
-            config.at("/subnet6/0/reservations", json!([
-                { "duid": "00:03:00:01:02:aa:bb:00:00:01", "hostname": "Reserved" },
-                { "duid": "00:03:00:01:02:aa:bb:00:00:02", "hostname": "Full.Reserved.org." },
-            ]))
+            config.at(
+                "/subnet6/0/reservations",
+                json!([
+                    { "duid": "00:03:00:01:02:aa:bb:00:00:01", "hostname": "Reserved" },
+                    { "duid": "00:03:00:01:02:aa:bb:00:00:02", "hostname": "Full.Reserved.org." },
+                ]),
+            )
         },
         traffic: |stage| {
             life(&mut stage.v6(1, one())?)?;
