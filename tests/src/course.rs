@@ -76,6 +76,7 @@ impl Course<'_> {
         client.settle()?;
         client.release()?;
         watch.wait_for("release", 1, PATIENCE)?;
+        drop(client);
         let mut client = self.client.start(&far.namespace, &sub("second")?, NAME)?;
         watch.wait_for("commit", 2, PATIENCE)?;
         client.vanish()?;

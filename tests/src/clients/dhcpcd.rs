@@ -67,7 +67,8 @@ impl RunningClient for Dhcpcd {
     }
 
     fn release(&mut self) -> Result<()> {
-        self.service.end(Signal::SIGALRM)
+        // Its processes do not always agree on when to end; what counts is what it has said by then.
+        self.service.signal(Signal::SIGALRM)
     }
 
     fn vanish(&mut self) -> Result<()> {
