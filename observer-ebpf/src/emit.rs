@@ -36,16 +36,35 @@ pub fn count(counter: Counter) {
     }
 }
 
+/// The length that is captured of a packet of `length` octets: at least one and at most [`FRAME_LIMIT`].
+///
+/// It is written in the machine's own words because the verifier must see the bounds on the very register that goes
+/// to the helpers. The compiler is free to compare a copy, and turns "at least one" into "not zero", from which
+/// kernels before 6.8 learn nothing. An empty packet, which cannot be here, makes the copy fail.
+#[inline(always)]
+fn limit(length: u64) -> u64 {
+    let mut limited = length;
+    // SAFETY: the instructions touch nothing but the register that they are given.
+    unsafe {
+        core::arch::asm!(
+            "if {length} <= {most} goto +1",
+            "{length} = {most}",
+            "if {length} >= 1 goto +1",
+            "{length} = 1",
+            length = inout(reg) limited,
+            most = const FRAME_LIMIT,
+            options(pure, nomem, nostack),
+        );
+    }
+    limited
+}
+
 /// Copies a packet to the ring buffer, or counts why not.
 #[inline(always)]
 pub fn take<P: Packet>(packet: &P, start: Start, direction: Direction, kind: Kind) {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
     let wire_length = packet.length();
-    let captured_length = if wire_length > FRAME_LIMIT as u64 { FRAME_LIMIT as u64 } else { wire_length };
-    // The filter has read an IP header, so the packet cannot be empty; the verifier does not know that.
-    if captured_length == 0 {
-        return;
-    }
+    let captured_length = limit(wire_length);
     // SAFETY: the element is this CPU's own, and the length was just limited to the size of `bytes`.
     let copied = unsafe { packet.copy(0, (&raw mut (*scratch).bytes).cast(), captured_length as u32) };
     if !copied {

@@ -232,8 +232,10 @@ fn examine_v6<P: Packet>(packet: &P, offset: u32, direction: Direction) -> Findi
     }
     let mut next_header = header[6];
     let mut offset = offset + 40;
-    // The identification of the fragment header that starts a datagram in several pieces.
-    let mut first_of = None;
+    // Of the fragment header that starts a datagram in several pieces. Not an `Option`, whose absent value is left
+    // uninitialised on the stack: kernels before 6.3 refuse to carry that around.
+    let mut is_first_fragment = false;
+    let mut first_identification = 0;
     let datagram =
         |identification| Datagram::v6(&header, identification, packet.interface_index(), direction);
     for _ in 0..EXTENSION_HEADERS {
@@ -265,7 +267,8 @@ fn examine_v6<P: Packet>(packet: &P, offset: u32, direction: Direction) -> Findi
                 // Offset zero and nothing to follow is a whole datagram that merely passed a translator
                 // (RFC 6946).
                 if position & 1 != 0 {
-                    first_of = Some(identification);
+                    is_first_fragment = true;
+                    first_identification = identification;
                 }
             }
             UDP => {
@@ -273,13 +276,11 @@ fn examine_v6<P: Packet>(packet: &P, offset: u32, direction: Direction) -> Findi
                 if !is_dhcpv6_port(source) && !is_dhcpv6_port(dest) {
                     return Finding::PassBy;
                 }
-                return match first_of {
-                    None => Finding::Take(Kind::V6),
-                    Some(identification) => {
-                        fragments::remember(&datagram(identification));
-                        Finding::Take(Kind::V6Fragment)
-                    }
-                };
+                if !is_first_fragment {
+                    return Finding::Take(Kind::V6);
+                }
+                fragments::remember(&datagram(first_identification));
+                return Finding::Take(Kind::V6Fragment);
             }
             _ => return Finding::PassBy,
         }

@@ -67,8 +67,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of a frame of `wire_length` octets that was copied at `boot_nanos` of CLOCK_BOOTTIME. How much of
-    /// it was captured is set when it is known, by [`Header::capture`].
+    /// The header of a frame of `wire_length` octets that was copied at `boot_nanos` of CLOCK_BOOTTIME, of which
+    /// `captured_length` octets follow.
     #[inline(always)]
     #[expect(
         clippy::too_many_arguments,

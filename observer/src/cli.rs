@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::HostnameFrom;
+use crate::config::{HostnameFrom, KeaVersion};
 use crate::tracker::Answers;
 
 /// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
@@ -41,12 +41,9 @@ pub struct Live {
     /// Whose answers make leases: those that leave the interface, those that arrive, or both (a mirror port)
     #[arg(long, value_enum, value_name = "out|in|both", default_value = "out")]
     pub answers: AnswersArg,
-    /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
-    #[arg(long, value_name = "FILE")]
-    pub kea_config: Vec<PathBuf>,
-    /// Whose word counts for host names [default: answer with --kea-config, else answer-then-client]
-    #[arg(long, value_enum, value_name = "answer|client|answer-then-client|client-then-answer")]
-    pub hostname: Option<HostnameArg>,
+    /// What is known of the server.
+    #[command(flatten)]
+    pub kea: Kea,
     /// How to attach: tc (TCX, or clsact below Linux 6.6), clsact, or xdp (for what arrives)
     #[arg(long, value_enum, default_value = "tc")]
     pub attach: AttachArg,
@@ -96,15 +93,58 @@ pub struct Replay {
     /// Whose answers make leases
     #[arg(long, value_enum, value_name = "out|in|both", default_value = "both")]
     pub answers: AnswersArg,
-    /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
-    #[arg(long, value_name = "FILE")]
-    pub kea_config: Vec<PathBuf>,
-    /// Whose word counts for host names [default: answer with --kea-config, else answer-then-client]
-    #[arg(long, value_enum, value_name = "answer|client|answer-then-client|client-then-answer")]
-    pub hostname: Option<HostnameArg>,
+    /// What is known of the server.
+    #[command(flatten)]
+    pub kea: Kea,
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// What is known of the server.
+#[derive(Debug, Args)]
+pub struct Kea {
+    /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
+    #[arg(long, value_name = "FILE")]
+    pub kea_config: Vec<PathBuf>,
+    /// Which Kea is imitated where they differ: 2.2, 2.6 (also 2.4), 3.0 or 3.2
+    #[arg(long, value_enum, value_name = "VERSION", default_value = "2.2")]
+    pub kea_version: KeaVersionArg,
+    /// Lease file from which to learn the leases of before the start: Kea's memfile, dhcpd.leases or dnsmasq.leases; give
+    /// it several times for several
+    #[arg(long, value_name = "FILE")]
+    pub seed: Vec<PathBuf>,
+    /// Whose word counts for host names [default: answer with --kea-config, else answer-then-client]
+    #[arg(long, value_enum, value_name = "answer|client|answer-then-client|client-then-answer")]
+    pub hostname: Option<HostnameArg>,
+}
+
+/// [`KeaVersion`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KeaVersionArg {
+    /// As Debian 12 has it
+    #[value(name = "2.2")]
+    V2_2,
+    /// Released leases are kept for their clients
+    #[value(name = "2.6", alias = "2.4")]
+    V2_6,
+    /// Relay options in DHCPv6, state "released", address registration, lease cache on by default
+    #[value(name = "3.0")]
+    V3_0,
+    /// Rejected messages cause nothing
+    #[value(name = "3.2")]
+    V3_2,
+}
+
+impl From<KeaVersionArg> for KeaVersion {
+    fn from(argument: KeaVersionArg) -> Self {
+        match argument {
+            KeaVersionArg::V2_2 => Self::V2_2,
+            KeaVersionArg::V2_6 => Self::V2_6,
+            KeaVersionArg::V3_0 => Self::V3_0,
+            KeaVersionArg::V3_2 => Self::V3_2,
+        }
+    }
 }
 
 /// What is done with events.

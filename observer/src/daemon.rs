@@ -1,5 +1,6 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::config::ServerConfig;
 use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
+use crate::seed;
 use crate::time::Timestamp;
 use crate::tracker::{Answers, Limits};
 
@@ -31,6 +33,8 @@ pub struct Options {
     pub answers: Answers,
     /// What is known of the server.
     pub config: Arc<ServerConfig>,
+    /// Lease files of the server, from which the leases of before the start are learned.
+    pub seed: Vec<PathBuf>,
 }
 
 /// The parts of a running observer.
@@ -59,25 +63,82 @@ struct Losses {
 ///
 /// # Errors
 ///
-/// When the capture cannot be attached, the hook cannot be run, or standard output cannot be written.
+/// When the capture cannot be attached, the hook cannot be run, a lease file cannot be read, or standard output cannot be
+/// written.
 pub async fn run(
     options: Options,
     mut stop: mpsc::Receiver<()>,
     open_delivery: impl FnOnce(Clock) -> Result<Delivery>,
 ) -> Result<()> {
+    // What is wrong with a file is said before anything is attached.
+    seed::check(&options.seed)?;
     let capture = Capture::open(&options.capture)?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
     let driver = Driver::new(options.config, options.answers, Limits::default());
     let mut daemon = Daemon { capture, driver, delivery, clock, events: 0, reported: Losses::default() };
+    // No frame is older than this.
+    let start = clock.now();
     daemon.links()?;
-    info!("ready: observing {}", options.capture.interfaces.join(", "));
-    let outcome = daemon.observe(&mut stop).await;
+    let outcome = match daemon.seed(&options.seed, start, &mut stop).await {
+        Ok(true) => {
+            info!("ready: observing {}", options.capture.interfaces.join(", "));
+            daemon.observe(&mut stop).await
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
     daemon.finish(&mut stop).await;
     outcome
 }
 
 impl Daemon {
+    /// Learns the leases that the server gave before. The files are read with the capture already attached: a change that
+    /// falls between the two is told twice, as a lease that is known and granted, rather than never.
+    ///
+    /// Says whether to go on.
+    async fn seed(
+        &mut self,
+        files: &[PathBuf],
+        start: Timestamp,
+        stop: &mut mpsc::Receiver<()>,
+    ) -> Result<bool> {
+        if files.is_empty() {
+            return Ok(true);
+        }
+        let seed = seed::read_all(files)?;
+        render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
+        info!("seeded: {} DHCPv4 and {} DHCPv6 leases", seed.leases4.len(), seed.leases6.len());
+        self.driver.seed(seed.leases4, seed.leases6);
+        // A file may be old, and all its leases over: that must not overrun the queue.
+        while let Some(due) = self.driver.poll_timeout().filter(|due| *due <= start) {
+            self.pass_time(due)?;
+            let Some(hooks) = self.delivery.hooks() else { continue };
+            while hooks.queued() > 0 {
+                tokio::select! {
+                    biased;
+                    _ = stop.recv() => return Ok(false),
+                    _progress = hooks.drain() => {}
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets every deadline at or before `now` happen.
+    fn pass_time(&mut self, now: Timestamp) -> Result<()> {
+        let Self { driver, delivery, events, .. } = self;
+        let mut written = Ok(());
+        driver.handle_time(now, |event| {
+            *events += 1;
+            if written.is_ok() {
+                written = delivery.deliver(*events, &event);
+            }
+        });
+        written?;
+        Ok(delivery.flush()?)
+    }
+
     async fn observe(&mut self, stop: &mut mpsc::Receiver<()>) -> Result<()> {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -128,6 +189,20 @@ impl Daemon {
             hooks.handle_timeout(now);
         }
         Ok(())
+    }
+
+    /// Delivers what was still waiting for something that will not be seen any more.
+    fn last_words(&mut self) -> Result<()> {
+        let Self { driver, delivery, events, .. } = self;
+        let mut written = Ok(());
+        driver.finish(|event| {
+            *events += 1;
+            if written.is_ok() {
+                written = delivery.deliver(*events, &event);
+            }
+        });
+        written?;
+        Ok(delivery.flush()?)
     }
 
     fn links(&mut self) -> Result<()> {
@@ -184,7 +259,7 @@ impl Daemon {
     /// Detaches, handles what was captured until then, lets hooks end, tells the totals.
     async fn finish(mut self, stop: &mut mpsc::Receiver<()>) {
         self.capture.detach();
-        if let Err(error) = self.turn() {
+        if let Err(error) = self.turn().and_then(|()| self.last_words()) {
             error!("{error:#}");
         }
         self.report_losses();

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::config::KeaVersion;
 use crate::dialect;
 use crate::hook::{Hooks, Limits, Output, Progress, resolve_program};
 use crate::render;
@@ -14,7 +15,13 @@ use crate::tracker::{LeaseEvent, Subject};
 
 /// The receiving end of the events.
 #[derive(Debug)]
-pub enum Delivery {
+pub struct Delivery {
+    version: KeaVersion,
+    outlet: Outlet,
+}
+
+#[derive(Debug)]
+enum Outlet {
     /// Each event starts a hook. The tag is the number of the event.
     Hooks(Box<Hooks<Subject, u64>>),
     /// Each event is a line of JSON on standard output.
@@ -27,19 +34,19 @@ impl Delivery {
     /// # Errors
     ///
     /// When the script cannot be a hook: missing, a directory, not executable.
-    pub fn to_script(script: &Path, limits: Limits, clock: Clock) -> Result<Self> {
+    pub fn to_script(script: &Path, version: KeaVersion, limits: Limits, clock: Clock) -> Result<Self> {
         let cwd = std::env::current_dir().context("the working directory cannot be found out")?;
         let program = resolve_program(script, &cwd)?;
         for warning in program.warnings() {
             warn!("{warning}");
         }
         let hooks = Hooks::new(program, Output::Ours, limits, clock).context("hooks cannot be run")?;
-        Ok(Self::Hooks(Box::new(hooks)))
+        Ok(Self { version, outlet: Outlet::Hooks(Box::new(hooks)) })
     }
 
     /// Prints the call that would be made for every event.
-    pub fn to_stdout() -> Self {
-        Self::Print(BufWriter::new(io::stdout()))
+    pub fn to_stdout(version: KeaVersion) -> Self {
+        Self { version, outlet: Outlet::Print(BufWriter::new(io::stdout())) }
     }
 
     /// Takes in one event, numbered by the caller. A hook that finds the queue full is dropped and counted by
@@ -49,14 +56,14 @@ impl Delivery {
     ///
     /// When standard output cannot be written.
     pub fn deliver(&mut self, number: u64, event: &LeaseEvent) -> io::Result<()> {
-        let invocation = dialect::kea::invocation(event);
-        match self {
-            Self::Hooks(hooks) => {
+        let invocation = dialect::kea::invocation(event, self.version);
+        match &mut self.outlet {
+            Outlet::Hooks(hooks) => {
                 // The queue counts what it refuses, and the owner of the loop says so.
                 let _refused = hooks.submit(event.at, event.subjects(), number, 0, invocation);
                 Ok(())
             }
-            Self::Print(out) => writeln!(out, "{}", render::invocation_json(&invocation)),
+            Outlet::Print(out) => writeln!(out, "{}", render::invocation_json(&invocation)),
         }
     }
 
@@ -66,25 +73,25 @@ impl Delivery {
     ///
     /// When standard output cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Hooks(_) => Ok(()),
-            Self::Print(out) => out.flush(),
+        match &mut self.outlet {
+            Outlet::Hooks(_) => Ok(()),
+            Outlet::Print(out) => out.flush(),
         }
     }
 
     /// The next thing that happened to a hook; never, where there are none.
     pub async fn progress(&mut self) -> Progress<u64> {
-        match self {
-            Self::Hooks(hooks) => hooks.progress().await,
-            Self::Print(_) => std::future::pending().await,
+        match &mut self.outlet {
+            Outlet::Hooks(hooks) => hooks.progress().await,
+            Outlet::Print(_) => std::future::pending().await,
         }
     }
 
     /// The hooks, where there are any.
     pub fn hooks(&mut self) -> Option<&mut Hooks<Subject, u64>> {
-        match self {
-            Self::Hooks(hooks) => Some(hooks),
-            Self::Print(_) => None,
+        match &mut self.outlet {
+            Outlet::Hooks(hooks) => Some(hooks),
+            Outlet::Print(_) => None,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Domain names inside DHCP options, as text in the form that Kea keeps in a lease.
 
-/// Reads a name in DNS wire format (RFC 1035 section 3.1, without compression) and writes it as lower-case text with a
-/// dot after every label. A name without its root label, a partial name, gets the dot as well: Kea qualifies it so.
+/// Reads a name in DNS wire format (RFC 1035 section 3.1, without compression) and writes it as text with a dot after every
+/// label. A name without its root label, a partial name, gets the dot as well: Kea qualifies it so. The root alone is a dot.
 ///
 /// Octets that would confuse a reader are escaped as in master files (RFC 1035 section 5.1). Returns `None` when a label
 /// runs past the end or is not a plain label.
 pub fn from_wire(mut octets: &[u8]) -> Option<String> {
+    if octets == [0] {
+        return Some(".".to_owned());
+    }
     let mut text = String::with_capacity(octets.len() + 1);
     while let Some((&length, rest)) = octets.split_first() {
         if length == 0 {
@@ -56,7 +59,7 @@ fn push_octet(text: &mut String, octet: u8) {
             text.push('\\');
             text.push(char::from(octet));
         }
-        0x21..=0x7e => text.push(char::from(octet.to_ascii_lowercase())),
+        0x21..=0x7e => text.push(char::from(octet)),
         _ => {
             text.push('\\');
             for digit in [octet / 100, octet / 10 % 10, octet % 10] {
@@ -71,12 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_lower_case_and_dotted() {
+    fn names_are_dotted() {
         for (wire, text) in [
-            (&b"\x04Beta\x07Example\x03org\x00"[..], Some("beta.example.org.")),
-            (b"\x05HostA", Some("hosta.")),
+            (&b"\x04Beta\x07Example\x03org\x00"[..], Some("Beta.Example.org.")),
+            (b"\x05HostA", Some("HostA.")),
             (b"", Some("")),
-            (b"\x00", Some("")),
+            (b"\x00", Some(".")),
             (b"\x03a.b\x01 \x00", Some("a\\.b.\\032.")),
             (b"\x05ab", None),
             (b"\xc0\x0c", None),

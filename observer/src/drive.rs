@@ -11,7 +11,9 @@ use crate::dhcpv6;
 use crate::dissect::{Datagram, Dissector, DuplicateLimits, Duplicates, FragmentLimits};
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
-use crate::tracker::{Answers, Counters, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker};
+use crate::tracker::{
+    Answers, Counters, Lease4, Lease6, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker,
+};
 
 /// From frames and the passing of time to lease events.
 #[derive(Debug)]
@@ -69,6 +71,16 @@ impl Driver {
         self.dissector.skip_unsupported_link();
     }
 
+    /// Puts in leases that are known from elsewhere, ahead of every frame. Those that are over by then end when time first
+    /// passes: before the first frame, or with [`Driver::handle_time`].
+    pub fn seed(
+        &mut self,
+        leases4: impl IntoIterator<Item = Lease4>,
+        leases6: impl IntoIterator<Item = Lease6>,
+    ) {
+        self.tracker.seed(leases4, leases6);
+    }
+
     /// Takes in one frame. `sink` gets the events of the deadlines before it, then those of the frame.
     pub fn handle_frame(&mut self, frame: &Frame<'_>, mut sink: impl FnMut(LeaseEvent)) {
         self.totals.frames += 1;
@@ -101,10 +113,18 @@ impl Driver {
             return;
         }
         self.now = now;
-        if self.tracker.poll_timeout().is_some_and(|due| due <= now) {
-            self.tracker.handle_timeout(now);
+        // One deadline at a time: after a long sleep millions of leases may have ended, and their events are not to be in
+        // memory at once.
+        while let Some(due) = self.tracker.poll_timeout().filter(|due| *due <= now) {
+            self.tracker.handle_timeout(due);
             self.drain(&mut sink);
         }
+    }
+
+    /// Says that nothing more will come.
+    pub fn finish(&mut self, mut sink: impl FnMut(LeaseEvent)) {
+        self.tracker.handle_end();
+        self.drain(&mut sink);
     }
 
     /// Frames that were not handled, by reason: with the handled ones they are all that were read.
@@ -142,7 +162,8 @@ impl Driver {
 
 /// Reads the payload by the protocol of its port.
 fn decode(datagram: Datagram<'_>) -> Observed {
-    let is_v6 = [datagram.source.port(), datagram.destination.port()].iter().any(|port| DHCPV6_PORTS.contains(port));
+    let is_v6 =
+        [datagram.source.port(), datagram.destination.port()].iter().any(|port| DHCPV6_PORTS.contains(port));
     macro_rules! observed {
         ($kind:ident, $message:expr) => {
             $kind {
@@ -158,8 +179,8 @@ fn decode(datagram: Datagram<'_>) -> Observed {
         };
     }
     if is_v6 {
-        Observed::V6(observed!(Observed6, dhcpv6::parse(&datagram.payload)))
+        Observed::V6(Arc::new(observed!(Observed6, dhcpv6::parse(&datagram.payload))))
     } else {
-        Observed::V4(observed!(Observed4, dhcpv4::parse(&datagram.payload)))
+        Observed::V4(Arc::new(observed!(Observed4, dhcpv4::parse(&datagram.payload))))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::octets::Octets;
+
 /// A hardware address with its ARP hardware type, at most 20 octets long (Kea's limit; `chaddr` itself holds 16).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HardwareAddress {
@@ -72,7 +74,7 @@ impl fmt::Display for ColonHex<'_> {
 
 /// An opaque identifier as it came over the wire: a client identifier (option 61) or a DUID.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Identifier(Box<[u8]>);
+pub struct Identifier(Octets);
 
 impl Identifier {
     /// From the whole payload of the option.

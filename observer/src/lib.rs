@@ -14,6 +14,7 @@
 
 pub mod domain_name;
 pub mod identity;
+pub mod octets;
 pub mod time;
 
 pub mod clock;
@@ -38,3 +39,4 @@ pub mod deliver;
 pub mod drive;
 pub mod render;
 pub mod replay;
+pub mod seed;

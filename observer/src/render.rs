@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::capture::counters as capture;
 use crate::dialect::invocation::{Invocation, Strings};
 use crate::drive::Driver;
+use crate::seed::SkippedLine;
 use crate::{dialect, hook};
 
 /// An invocation as one JSON object: `{"at": …, "argv": […], "env": {…}}`. Octets that are no UTF-8 become U+FFFD, since
@@ -25,6 +26,16 @@ pub fn invocation_json(invocation: &Invocation) -> String {
         "env": environment,
     })
     .to_string()
+}
+
+/// How many skipped lines are named before the rest is only counted.
+const NAMED_LINES: usize = 100;
+
+/// The lines of lease files that were skipped, and why; of very many the first hundred and how many more there are.
+pub fn skipped_lines(skipped: &[SkippedLine]) -> impl Iterator<Item = String> {
+    let more = skipped.len().saturating_sub(NAMED_LINES);
+    let rest = (more > 0).then(|| format!("{more} more lines of lease files were skipped"));
+    skipped.iter().take(NAMED_LINES).map(|line| format!("skipped {line}")).chain(rest)
 }
 
 /// What became of the frames: those handled and those skipped, by reason, are all that were read.
@@ -107,7 +118,7 @@ pub fn hook_totals(counters: &hook::Counters) -> String {
 /// The table of variables for the README, in Markdown.
 pub fn variables_markdown() -> String {
     let mut text = String::from("| variable | hook points | known how | what it says |\n|---|---|---|---|\n");
-    for row in dialect::kea::reference() {
+    for row in dialect::reference::reference() {
         let presence = if row.optional { "; left out when there is none" } else { "" };
         // Writing to a string cannot fail.
         let _ = writeln!(

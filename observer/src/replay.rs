@@ -8,6 +8,7 @@ use crate::capture::pcap::{PcapError, Reader};
 use crate::config::ServerConfig;
 use crate::drive::Driver;
 use crate::frame::Interface;
+use crate::seed::Seed;
 use crate::tracker::{Answers, LeaseEvent, Limits};
 
 /// How a capture is replayed.
@@ -17,6 +18,8 @@ pub struct Options {
     pub interface: Interface,
     /// Whose answers make leases.
     pub answers: Answers,
+    /// Leases from before the capture.
+    pub seed: Seed,
     /// How long time runs on after the last frame, so that what is due then happens.
     pub settle: Duration,
 }
@@ -37,6 +40,7 @@ pub fn replay(
 ) -> Result<(Driver, Option<PcapError>), PcapError> {
     let mut reader = Reader::open(path)?;
     let mut driver = Driver::new(config, options.answers, Limits::default());
+    driver.seed(options.seed.leases4.iter().cloned(), options.seed.leases6.iter().cloned());
     driver.set_interface(Arc::new(options.interface.clone()));
     if reader.several_taps() {
         driver.set_taps(2);
@@ -52,5 +56,6 @@ pub fn replay(
         }
     };
     driver.handle_time(driver.now() + options.settle, &mut sink);
+    driver.finish(&mut sink);
     Ok((driver, damage))
 }

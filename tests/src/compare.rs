@@ -29,7 +29,7 @@ impl Default for Rules {
 
 /// What caused a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Cause {
+pub(crate) enum Cause {
     /// A client's packet, by transaction and message type.
     Query { txid: String, kind: String },
     /// The end of a lease, by address and by how often it had ended before.
@@ -37,7 +37,7 @@ enum Cause {
 }
 
 /// Each call with its cause.
-fn causes(calls: &[Call]) -> Vec<(Cause, &Call)> {
+pub(crate) fn causes(calls: &[Call]) -> Vec<(Cause, &Call)> {
     let mut ends: BTreeMap<(String, String), usize> = BTreeMap::new();
     let cause = |call: &Call| match call.any(&["QUERY4_TXID", "QUERY6_TXID"]) {
         Some(txid) => {
@@ -98,7 +98,7 @@ pub fn compare_in_order(expected: &[Call], actual: &[Call], rules: &Rules) -> Re
     compare(expected, actual, rules)
 }
 
-fn describe(cause: &Cause, call: &Call) -> String {
+pub(crate) fn describe(cause: &Cause, call: &Call) -> String {
     let address =
         call.any(&["LEASE4_ADDRESS", "LEASE6_ADDRESS", "LEASES4_AT0_ADDRESS", "LEASES6_AT0_ADDRESS"]);
     let address = address.unwrap_or("no lease");
@@ -108,7 +108,7 @@ fn describe(cause: &Cause, call: &Call) -> String {
     }
 }
 
-fn variables(call: &Call) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn variables(call: &Call) -> impl Iterator<Item = (&str, &str)> {
     let all = call.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     all.filter(|(name, _)| !name.starts_with("OBSERVER_"))
 }

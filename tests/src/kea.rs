@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use crate::descendants::Descendants;
 use crate::golden::Recording;
 use crate::netns::Namespace;
 use crate::process::Process;
@@ -53,6 +54,8 @@ impl Family {
 pub struct Config {
     family: Family,
     parameters: Value,
+    libraries: Vec<Value>,
+    runs_script: bool,
 }
 
 impl Config {
@@ -63,7 +66,7 @@ impl Config {
         let mut json: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
         let family = if json.get("Dhcp4").is_some() { Family::V4 } else { Family::V6 };
         let parameters = json.get_mut(family.key()).map(Value::take).context("neither Dhcp4 nor Dhcp6")?;
-        Ok(Self { family, parameters })
+        Ok(Self { family, parameters, libraries: Vec::new(), runs_script: true })
     }
 
     /// The configuration of the recordings for four-step exchanges, valid and preferred lifetimes of 600 and 300 s.
@@ -80,6 +83,36 @@ impl Config {
         self
     }
 
+    /// Sets what a JSON pointer names below the family's object, such as `/subnet4/0/pools`. The object (or list, with
+    /// `-` for a new element) that holds it must exist.
+    pub fn at(mut self, pointer: &str, value: impl Into<Value>) -> Self {
+        let (holder, name) = pointer.rsplit_once('/').expect("a JSON pointer begins with a slash");
+        match self.parameters.pointer_mut(holder) {
+            Some(Value::Object(object)) => drop(object.insert(name.to_owned(), value.into())),
+            Some(Value::Array(list)) if name == "-" => list.push(value.into()),
+            Some(Value::Array(list)) => list[name.parse::<usize>().expect("an index")] = value.into(),
+            _ => panic!("nothing at {holder} in the configuration"),
+        }
+        self
+    }
+
+    /// Loads another of Kea's hook libraries, such as `libdhcp_bootp.so`.
+    pub fn library(mut self, name: &str) -> Result<Self> {
+        self.libraries.push(json!({ "library": library(name)? }));
+        Ok(self)
+    }
+
+    /// Has Kea call no script, so that it answers as fast as it can.
+    pub fn without_script(mut self) -> Self {
+        self.runs_script = false;
+        self
+    }
+
+    /// Which of the two servers this is for.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
     /// Gives the DHCPv6 server this DUID-LLT, so that queries recorded with another server find this one.
     pub fn server_duid(self, duid: &[u8]) -> Result<Self> {
         let number = |from: usize, to: usize| -> Result<u64> {
@@ -94,8 +127,12 @@ impl Config {
 
     /// The configuration as Kea reads it, with `script` as the hook.
     fn render(mut self, script: &Path) -> Result<String> {
-        self.parameters["hooks-libraries"] =
-            json!([{ "library": library()?, "parameters": { "name": script, "sync": false } }]);
+        let mut libraries = self.libraries;
+        if self.runs_script {
+            let parameters = json!({ "name": script, "sync": false });
+            libraries.push(json!({ "library": library("libdhcp_run_script.so")?, "parameters": parameters }));
+        }
+        self.parameters["hooks-libraries"] = libraries.into();
         self.parameters["loggers"] = json!([{
             "name": self.family.program(), "severity": "INFO", "output_options": [{ "output": "stdout" }],
         }]);
@@ -103,17 +140,18 @@ impl Config {
     }
 }
 
-/// The `run_script` library, whose directory is named after the architecture.
-fn library() -> Result<PathBuf> {
+/// One of Kea's hook libraries, whose directory is named after the architecture.
+fn library(name: &str) -> Result<PathBuf> {
     let directories = std::fs::read_dir("/usr/lib").context("/usr/lib")?.flatten();
-    let candidates = directories.map(|entry| entry.path().join("kea/hooks/libdhcp_run_script.so"));
-    candidates.into_iter().find(|file| file.is_file()).context("no libdhcp_run_script.so below /usr/lib")
+    let candidates = directories.map(|entry| entry.path().join("kea/hooks").join(name));
+    candidates.into_iter().find(|file| file.is_file()).with_context(|| format!("no {name} below /usr/lib"))
 }
 
 /// A running server.
 #[derive(Debug)]
 pub struct Kea {
     process: Process,
+    scripts: Descendants,
     config: PathBuf,
 }
 
@@ -125,9 +163,10 @@ impl Kea {
         let mut command = namespace.command(family.program());
         command.arg("-c").arg(&file).current_dir(directory);
         command.env("KEA_PIDFILE_DIR", directory).env("KEA_LOCKFILE_DIR", directory);
+        let scripts = Descendants::follow(&mut command)?;
         let mut process = Process::start(family.program(), command, directory)?;
         process.wait_for_log(family.started(), PATIENCE)?;
-        Ok(Self { process, config: file })
+        Ok(Self { process, scripts, config: file })
     }
 
     /// The configuration file that it runs with.
@@ -140,5 +179,15 @@ impl Kea {
         let status = self.process.stop(PATIENCE)?;
         anyhow::ensure!(status.success(), "Kea ended with {status}");
         Ok(())
+    }
+
+    /// Waits until every script that it started has ended, once it has itself.
+    pub fn wait_for_scripts(&mut self) -> Result<()> {
+        self.scripts.wait(PATIENCE)
+    }
+
+    /// What it wrote to its log.
+    pub fn log(&self) -> String {
+        self.process.stdout()
     }
 }

@@ -27,6 +27,7 @@ pub mod wait;
 pub mod need;
 pub mod scratch;
 
+pub mod descendants;
 pub mod link;
 pub mod netns;
 pub mod process;
@@ -40,6 +41,7 @@ pub mod hook;
 
 pub mod kea;
 pub mod observer;
+pub mod perfdhcp;
 
 pub mod service;
 
@@ -57,3 +59,5 @@ pub mod story;
 pub mod watch;
 
 pub mod golden;
+
+pub mod conformance;

@@ -1,8 +1,17 @@
 //! Virtual cables between namespaces.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrStorage;
 
 use crate::netns::Namespace;
+use crate::wait;
+
+/// How long the kernel may take to notice that a cable is plugged in at both ends.
+const CARRIER: Duration = Duration::from_secs(10);
 
 /// One end of a cable, as a test wants it.
 #[derive(Clone, Debug)]
@@ -51,6 +60,23 @@ pub struct Link {
 }
 
 impl Link {
+    /// Waits until the kernel has noticed the carrier, which it may do up to a second late, and has given the interface
+    /// its link-local address.
+    fn wait_until_running(&self, link_local: bool) -> Result<()> {
+        let is_own = |address: &InterfaceAddress| address.interface_name == self.name;
+        let is_link_local = |address: &InterfaceAddress| {
+            let address = address.address.as_ref().and_then(SockaddrStorage::as_sockaddr_in6);
+            address.is_some_and(|address| address.ip().is_unicast_link_local())
+        };
+        wait::until(&format!("carrier on {}", self.name), CARRIER, || {
+            self.namespace.run(|| {
+                let own: Vec<_> = getifaddrs().context("getifaddrs")?.filter(is_own).collect();
+                let running = own.iter().any(|address| address.flags.contains(InterfaceFlags::IFF_RUNNING));
+                Ok((running && (!link_local || own.iter().any(is_link_local))).then_some(()))
+            })
+        })
+    }
+
     /// Tells the kernel behind this interface where `address` is, so that it never has to ask.
     pub fn neighbour(&self, address: &str, mac: [u8; 6]) -> Result<()> {
         let mac = mac_text(mac);
@@ -85,7 +111,10 @@ pub fn veth(near_side: &Namespace, near: &End, far_side: &Namespace, far: &End) 
         near_side.ip(&[&["link", "add", near.name], index, &kind[..], &far[..]].concat())
     };
     add(&["index", "2"]).or_else(|_| add(&[]))?;
-    Ok((bring_up(near_side, near)?, bring_up(far_side, far)?))
+    let (near_link, far_link) = (bring_up(near_side, near)?, bring_up(far_side, far)?);
+    near_link.wait_until_running(near.link_local)?;
+    far_link.wait_until_running(far.link_local)?;
+    Ok((near_link, far_link))
 }
 
 fn bring_up(namespace: &Namespace, end: &End) -> Result<Link> {

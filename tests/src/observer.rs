@@ -28,8 +28,13 @@ fn locate() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("DHCP_OBSERVER_BIN") {
         return Ok(given.into());
     }
-    // target/<profile>/deps/<test>, or target/<triple>/<profile>/deps/<test>.
+    // A program of this package (conformance) was built together with the observer, which stands beside it.
     let own = std::env::current_exe().context("current_exe")?;
+    let beside = own.with_file_name("dhcp-observer");
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    // target/<profile>/deps/<test>, or target/<triple>/<profile>/deps/<test>.
     let profile = own.ancestors().nth(2).context("the test program is not in a cargo target directory")?;
     let target = profile.parent().context("the test program is not in a cargo target directory")?;
     let name = match profile.file_name().and_then(|name| name.to_str()) {

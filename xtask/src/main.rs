@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+mod bench;
 mod command;
+mod conformance;
 mod docs;
 mod ebpf;
 mod test;
@@ -20,8 +22,15 @@ verbs:
         --fresh builds it to PATH instead, for DHCP_OBSERVER_EBPF_OBJECT=PATH cargo test
   test [ARGUMENT...]
         install the servers and tools that the tests need (apt), then run all tests; as root, or through sudo
+  conformance [FILTER | --list | --reasons]
+        play the scenarios (those with FILTER in their names) beside the real Kea, as root or through sudo, and
+        report every call of a hook that differs, variable by variable, with its reason
+  record NAME SCENARIO
+        play one scenario and write it to tests/golden/NAME
   docs [--check]
-        put the table of variables into README.md; --check only says whether it is current";
+        put the table of variables into README.md; --check only says whether it is current
+  bench [filter] [throughput] [memory] [latency]
+        measure, side by side with what the figures are to be compared with; filter and latency need root";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +50,9 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ebpf", "--check"] => ebpf::check(&root()?),
         ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
         ["test", passed_on @ ..] => test::run(&root()?, passed_on),
+        ["bench", parts @ ..] => bench::run(&root()?, parts),
+        ["conformance", passed_on @ ..] => conformance::run(&root()?, passed_on),
+        ["record", name, scenario] => conformance::record(&root()?, name, scenario),
         ["docs"] => docs::write(&root()?),
         ["docs", "--check"] => docs::check(&root()?),
         ["help" | "--help" | "-h"] => {

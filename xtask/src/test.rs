@@ -3,7 +3,7 @@
 //! The tests drive real servers and clients in network namespaces of their own, so they need these Debian packages and
 //! root. Where the user is not root, `sudo` installs and runs; compiling is always done as the user.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
@@ -18,6 +18,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("tcpdump", "tcpdump"),
+    ("perfdhcp", "kea-admin"),
     ("dhcpd", "isc-dhcp-server"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcrelay", "isc-dhcp-relay"),
@@ -26,6 +27,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("udhcpc", "udhcpc"),
     ("udhcpd", "udhcpd"),
     ("dhcp6c", "wide-dhcpv6-client"),
+    ("unshare", "util-linux"),
 ];
 
 /// Installs packages without starting their daemons: tests start their own, and nobody wants a DHCP server on the network
@@ -77,13 +79,14 @@ fn install(is_root: bool) -> Result<()> {
 }
 
 /// A command that runs as root and asks nothing.
-fn privileged(is_root: bool, program: &str) -> Command {
+pub(crate) fn privileged(is_root: bool, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(if is_root { "env" } else { "sudo" });
-    command.args(["DEBIAN_FRONTEND=noninteractive", program]);
+    command.arg("DEBIAN_FRONTEND=noninteractive").arg(program);
     command
 }
 
-fn is_root() -> Result<bool> {
+/// Whether we may do everything ourselves.
+pub(crate) fn is_root() -> Result<bool> {
     let output = Command::new("id").arg("-u").output().context("cannot run id")?;
     Ok(output.stdout.trim_ascii() == b"0")
 }

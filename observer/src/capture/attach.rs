@@ -16,7 +16,7 @@ use super::clsact;
 use super::interfaces::{Framing, Link};
 use super::live::Attach;
 use super::promiscuous::Promiscuous;
-use crate::frame::{Interface, LinkType};
+use crate::frame::Interface;
 
 /// How an interface came to be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +64,15 @@ impl Programs {
             interface: link.name.clone(),
             hardware_type: link.hardware_type,
         })?;
-        let (arriving, leaving, link_type) = match framing {
-            Framing::Ethernet => (programs::IN, programs::OUT, LinkType::Ethernet),
-            Framing::RawIp => (programs::RAW_IN, programs::RAW_OUT, LinkType::RawIp),
+        let (arriving, leaving) = match framing {
+            Framing::Ethernet => (programs::IN, programs::OUT),
+            Framing::RawIp => (programs::RAW_IN, programs::RAW_OUT),
         };
         let swept = clsact::sweep(link.index).map_err(CaptureError::Netlink)?;
         // From here on the attachment undoes what was done when a later step fails.
         let mut attachment = Attachment {
             interface: Arc::new(Interface { index: Some(link.index), name: link.name.clone() }),
             index: link.index,
-            link_type,
             road: Road::Tcx,
             swept,
             links: Vec::new(),
@@ -208,8 +207,6 @@ pub struct Attachment {
     pub interface: Arc<Interface>,
     /// The interface's index.
     pub index: u32,
-    /// How its frames begin.
-    pub link_type: LinkType,
     /// How it is observed.
     pub road: Road,
     /// How many filters of a killed observer were removed first.

@@ -102,7 +102,8 @@ fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut next = Some(error);
     while let Some(cause) = next {
         let text = cause.to_string();
-        let line = text.lines().next().unwrap_or_default().to_owned();
+        let line = text.lines().next().unwrap_or_default();
+        let line = line.split(" Verifier output").next().unwrap_or(line).to_owned();
         if !parts.contains(&line) {
             parts.push(line);
         }

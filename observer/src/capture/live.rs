@@ -205,8 +205,8 @@ impl Capture {
             let logger = EbpfLogger::init(&mut ebpf);
             Some(logger.map_err(|error| map_error(maps::LOG_RING, &error))?)
         };
-        let ring = take_map(&mut ebpf, maps::RING, |map| RingBuf::try_from(map))?;
-        let counters = take_map(&mut ebpf, maps::COUNTERS, |map| PerCpuArray::try_from(map))?;
+        let ring = take_map(&mut ebpf, maps::RING, RingBuf::try_from)?;
+        let counters = take_map(&mut ebpf, maps::COUNTERS, PerCpuArray::try_from)?;
 
         let slot = |name: &String| Slot { name: name.clone(), attachment: None, failed: None };
         let mut capture = Self {

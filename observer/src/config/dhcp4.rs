@@ -42,6 +42,8 @@ pub struct Subnet4 {
     pub match_client_id: bool,
     /// `store-extended-info`: whether option 82 is part of the lease, and a change of it a change of the lease.
     pub store_extended_info: bool,
+    /// `ddns-replace-client-name`: whether the server makes up a name also for a client that brings one.
+    pub replaces_client_name: bool,
     /// `valid-lifetime`: the lifetime that a client gets which asks for none.
     pub valid_lifetime: Lifetime,
     /// `cache-threshold` and `cache-max-age`.
@@ -60,6 +62,7 @@ impl Subnet4 {
             shared_network: None,
             match_client_id: true,
             store_extended_info: false,
+            replaces_client_name: false,
             valid_lifetime: VALID_LIFETIME,
             cache: CacheRule::default(),
             reservations: Reservations::default(),

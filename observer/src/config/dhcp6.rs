@@ -85,6 +85,8 @@ pub struct Subnet6 {
     pub shared_network: Option<Arc<str>>,
     /// `store-extended-info`: whether the relays' options are part of the lease.
     pub store_extended_info: bool,
+    /// `ddns-replace-client-name`: whether the server makes up a name also for a client that brings one.
+    pub replaces_client_name: bool,
     /// `valid-lifetime`: the lifetime that a client gets which asks for none.
     pub valid_lifetime: Lifetime,
     /// `cache-threshold` and `cache-max-age`.
@@ -104,6 +106,7 @@ impl Subnet6 {
             prefix_len,
             shared_network: None,
             store_extended_info: false,
+            replaces_client_name: false,
             valid_lifetime: VALID_LIFETIME,
             cache: CacheRule::default(),
             pd_pools: Vec::new(),
@@ -162,6 +165,11 @@ impl Dhcp6 {
     /// Every subnet, those of shared networks included, in the order of their ids.
     pub fn subnets(&self) -> &[Subnet6] {
         &self.subnets
+    }
+
+    /// Whether any subnet keeps what relays say with the lease.
+    pub fn stores_extended_info(&self) -> bool {
+        self.subnets.iter().any(|subnet| subnet.store_extended_info)
     }
 
     /// The subnet with this id.

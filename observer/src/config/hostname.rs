@@ -1,5 +1,7 @@
 //! Whose word counts for a lease's host name.
 
+use crate::octets::Octets;
+
 /// Where the host name of a lease is taken from. What the client calls itself is cleaned first, as Kea cleans it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostnameFrom {
@@ -23,9 +25,9 @@ impl HostnameFrom {
     /// The name. An empty one counts as none.
     pub fn choose(
         self,
-        answer: impl FnOnce() -> Option<Box<[u8]>>,
-        client: impl FnOnce() -> Option<Box<[u8]>>,
-    ) -> Box<[u8]> {
+        answer: impl FnOnce() -> Option<Octets>,
+        client: impl FnOnce() -> Option<Octets>,
+    ) -> Octets {
         let answer = || answer().filter(|name| !name.is_empty());
         let client = || client().filter(|name| !name.is_empty());
         match self {
@@ -56,7 +58,7 @@ mod tests {
         ] {
             let rules = [Answer, AnswerThenClient, Client, ClientThenAnswer];
             let found = rules.map(|rule| rule.choose(|| name(answer), || name(client)));
-            assert_eq!(found, expected.map(|text| Box::from(text.as_bytes())), "{answer} {client}");
+            assert_eq!(found, expected.map(|text| Octets::from(text.as_bytes())), "{answer} {client}");
         }
         assert_eq!(HostnameFrom::or_default(None, true), Answer);
         assert_eq!(HostnameFrom::or_default(None, false), AnswerThenClient);

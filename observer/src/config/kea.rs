@@ -1,6 +1,6 @@
 //! Reads Kea's configuration files.
 //!
-//! What Kea accepts is accepted, and means what it means to Kea 2.2; of the many parameters only those are looked at
+//! What Kea accepts is accepted, and means what it means to Kea; of the many parameters only those are looked at
 //! that the observer needs, so a file may also be wrong for Kea and pass here.
 
 mod inherited;
@@ -9,7 +9,7 @@ mod subnets;
 
 use std::path::PathBuf;
 
-use super::ServerConfig;
+use super::{KeaVersion, ServerConfig};
 use super::dhcp4::Dhcp4;
 use super::dhcp6::{Dhcp6, MacSource};
 use super::json::{self, Field, Map};
@@ -17,14 +17,15 @@ use super::place::{ConfigError, Place};
 use super::timers::ExpiredLeases;
 use inherited::Inherited;
 
-/// Reads Kea configuration files: `Dhcp4` from one of them, `Dhcp6` from the same or another.
+/// Reads Kea configuration files: `Dhcp4` from one of them, `Dhcp6` from the same or another. `version` decides what
+/// they leave to Kea's defaults.
 ///
 /// # Errors
 ///
 /// A file that cannot be read, is not JSON as Kea knows it, has a value of the wrong type or without a meaning, or has
 /// neither `Dhcp4` nor `Dhcp6`; and a second `Dhcp4` or `Dhcp6`.
-pub fn load(paths: &[PathBuf]) -> Result<ServerConfig, ConfigError> {
-    let mut config = ServerConfig::default();
+pub fn load(paths: &[PathBuf], version: KeaVersion) -> Result<ServerConfig, ConfigError> {
+    let mut config = ServerConfig::of(version);
     let (mut dhcp4_at, mut dhcp6_at) = (None, None);
     for path in paths {
         let document = json::read(path)?;
@@ -32,11 +33,11 @@ pub fn load(paths: &[PathBuf]) -> Result<ServerConfig, ConfigError> {
         let (dhcp4, dhcp6) = (top.get("Dhcp4"), top.get("Dhcp6"));
         if let Some(field) = dhcp4 {
             first(&mut dhcp4_at, "Dhcp4", field)?;
-            config.dhcp4 = read_dhcp4(field.map()?)?;
+            config.dhcp4 = read_dhcp4(field.map()?, version)?;
         }
         if let Some(field) = dhcp6 {
             first(&mut dhcp6_at, "Dhcp6", field)?;
-            config.dhcp6 = read_dhcp6(field.map()?)?;
+            config.dhcp6 = read_dhcp6(field.map()?, version)?;
         }
         if dhcp4.is_none() && dhcp6.is_none() {
             let found: Vec<_> = top.keys().map(|key| format!("{key:?}")).collect();
@@ -57,8 +58,8 @@ fn first(earlier: &mut Option<Place>, name: &str, field: Field<'_>) -> Result<()
     }
 }
 
-fn read_dhcp4(scope: &Map) -> Result<Dhcp4, ConfigError> {
-    let inherited = Inherited::default().within(scope)?;
+fn read_dhcp4(scope: &Map, version: KeaVersion) -> Result<Dhcp4, ConfigError> {
+    let inherited = Inherited::of(version).within(scope)?;
     let mut dhcp4 = Dhcp4::default();
     dhcp4.configured = true;
     dhcp4.match_client_id = inherited.match_client_id;
@@ -68,8 +69,8 @@ fn read_dhcp4(scope: &Map) -> Result<Dhcp4, ConfigError> {
     Ok(dhcp4.with_subnets(subnets::read4(scope, &inherited)?))
 }
 
-fn read_dhcp6(scope: &Map) -> Result<Dhcp6, ConfigError> {
-    let inherited = Inherited::default().within(scope)?;
+fn read_dhcp6(scope: &Map, version: KeaVersion) -> Result<Dhcp6, ConfigError> {
+    let inherited = Inherited::of(version).within(scope)?;
     let mut dhcp6 = Dhcp6::default();
     dhcp6.configured = true;
     dhcp6.cache = inherited.cache;

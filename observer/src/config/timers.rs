@@ -1,5 +1,6 @@
 //! Timers and the lease cache, with Kea's defaults.
 
+use super::KeaVersion;
 use crate::time::Lifetime;
 
 /// How long a declined address stays on probation when `decline-probation-period` is not set, in seconds.
@@ -51,6 +52,11 @@ pub struct CacheRule {
 }
 
 impl CacheRule {
+    /// What this Kea does when neither parameter is set.
+    pub fn of(version: KeaVersion) -> Self {
+        Self { threshold: version.default_cache_threshold(), max_age: None }
+    }
+
     /// Whether a lease granted for `valid` that is `age` seconds old would be reused by a renewal that changes nothing.
     ///
     /// When both limits are set, both must hold. The limits include their last second. Kea takes the threshold's

@@ -1,31 +1,46 @@
 //! The host name of a lease, from option 81 (RFC 4702) or option 12.
 
 use crate::domain_name;
+use crate::octets::Octets;
 
 use super::{Options, code};
 
 /// The E bit of option 81: the name is in DNS wire format rather than ASCII (RFC 4702 section 2.1).
 const WIRE_FORMAT: u8 = 0x04;
+/// No name is longer, in octets on the wire (RFC 1035 section 2.3.4). An option in pieces could be.
+const MAX_NAME: usize = 255;
 
-/// The name in the form that Kea keeps: lower case; a name of option 81 ends in a dot, one of option 12 stays as it is.
+/// The name as it is on the wire: one of option 81 ends in a dot, one of option 12 stays as it is.
 ///
-/// An option 81 without a name is no name at all: Kea looks no further.
-pub(super) fn hostname(options: &Options) -> Option<Box<[u8]>> {
+/// An option 81 without a name is no name at all: Kea looks no further. Nor is one that is longer than names can be.
+pub(super) fn hostname(options: &Options) -> Option<Octets> {
     if let Some(payload) = options.get(code::CLIENT_FQDN)
         && let [flags, _rcode1, _rcode2, name @ ..] = payload.as_ref()
     {
+        if name.len() > MAX_NAME {
+            return None;
+        }
         return if flags & WIRE_FORMAT != 0 { domain_name::from_wire(name) } else { from_ascii(name) }
             .map(|text| text.into_bytes().into());
     }
-    let payload = options.get(code::HOST_NAME)?;
+    let payload = options.get(code::HOST_NAME).filter(|payload| payload.len() <= MAX_NAME)?;
     let name = payload.trim_ascii_end();
     let end = name.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
-    Some(name.get(..end).unwrap_or_default().to_ascii_lowercase().into())
+    Some(name.get(..end).unwrap_or_default().into())
+}
+
+/// Whether option 81, if it is there, is one that Kea reads; it drops a message with another one.
+pub(super) fn is_readable(options: &Options) -> bool {
+    match options.get(code::CLIENT_FQDN).as_deref() {
+        None => true,
+        Some([flags, _, _, name @ ..]) => flags & WIRE_FORMAT == 0 || domain_name::from_wire(name).is_some(),
+        Some(_) => false,
+    }
 }
 
 /// What a client calls itself, cleaned as Kea cleans it: only letters, digits, dots and hyphens, lower case; a name of
 /// option 81 ends in a dot. An option 81 without a name leaves the word to option 12.
-pub(super) fn own_hostname(options: &Options) -> Option<Box<[u8]>> {
+pub(super) fn own_hostname(options: &Options) -> Option<Octets> {
     let qualified = options.get(code::CLIENT_FQDN).and_then(|payload| {
         let [flags, _rcode1, _rcode2, name @ ..] = payload.as_ref() else { return None };
         if flags & WIRE_FORMAT != 0 {
@@ -41,7 +56,7 @@ pub(super) fn own_hostname(options: &Options) -> Option<Box<[u8]>> {
 
 /// The deprecated ASCII form of option 81.
 fn from_ascii(name: &[u8]) -> Option<String> {
-    let mut text = String::from_utf8(name.to_ascii_lowercase()).ok()?;
+    let mut text = String::from_utf8(name.to_vec()).ok()?;
     text.truncate(text.trim_end_matches('\0').len());
     if !text.is_empty() && !text.ends_with('.') {
         text.push('.');

@@ -15,8 +15,9 @@ mod value;
 use std::net::Ipv4Addr;
 
 use crate::identity::HardwareAddress;
+use crate::octets::Octets;
 
-pub use agent::{agent_sub_option, normalise_agent_information};
+pub use agent::{agent_sub_option, agent_sub_options, normalise_agent_information};
 pub use message_type::MessageType;
 pub use options::{Options, code};
 pub use parse::parse;
@@ -100,7 +101,7 @@ pub struct Message {
     pub chaddr: HardwareAddress,
     /// Option 53; `None` for BOOTP.
     pub message_type: Option<MessageType>,
-    /// All options, in the bytes of the message.
+    /// All options.
     pub options: Options,
     /// What was wrong, in the order of the bytes.
     pub malformed: Vec<Malformed>,
@@ -112,9 +113,16 @@ impl Message {
         !self.giaddr.is_unspecified() && !self.giaddr.is_broadcast()
     }
 
-    /// Option 61, the client identifier; an empty one is no identifier.
+    /// The longest client identifier that a server takes, in octets. Pieces put together could hold 64 KiB, and a million
+    /// leases that each remember so many are not to be had.
+    pub const MAX_CLIENT_ID: usize = 255;
+
+    /// Option 61, the client identifier; an empty one is no identifier, and neither is one of more than
+    /// [`Message::MAX_CLIENT_ID`] octets.
     pub fn client_id(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
-        self.options.get(code::CLIENT_IDENTIFIER).filter(|octets| !octets.is_empty())
+        let is_sound =
+            |octets: &std::borrow::Cow<'_, [u8]>| (1..=Self::MAX_CLIENT_ID).contains(&octets.len());
+        self.options.get(code::CLIENT_IDENTIFIER).filter(is_sound)
     }
 
     /// Option 50, the requested address.
@@ -138,12 +146,29 @@ impl Message {
     }
 
     /// The host name that this message carries, in the form that Kea keeps: the domain name of option 81, else option 12.
-    pub fn hostname(&self) -> Option<Box<[u8]>> {
+    pub fn hostname(&self) -> Option<Octets> {
+        self.hostname_as_sent().map(Octets::into_lower_case)
+    }
+
+    /// The same name in its own case.
+    pub fn hostname_as_sent(&self) -> Option<Octets> {
         hostname::hostname(&self.options)
     }
 
+    /// Whether Kea reads the message at all: it drops one that has no whole header, whose hardware address is longer than
+    /// it can be, or whose option 81 holds no name.
+    pub fn is_readable(&self) -> bool {
+        let fatal = |malformed: &Malformed| matches!(malformed.fault, Fault::ShortHeader | Fault::LongHardwareAddress);
+        !self.malformed.iter().any(fatal) && hostname::is_readable(&self.options)
+    }
+
+    /// Whether Kea takes option 61, if it is there, for an identifier: 2 to 128 octets.
+    pub fn has_lawful_client_id(&self) -> bool {
+        self.options.get(code::CLIENT_IDENTIFIER).is_none_or(|octets| (2..=128).contains(&octets.len()))
+    }
+
     /// The same of a client's message, cleaned as Kea cleans it before it accepts it.
-    pub fn own_hostname(&self) -> Option<Box<[u8]>> {
+    pub fn own_hostname(&self) -> Option<Octets> {
         hostname::own_hostname(&self.options)
     }
 

@@ -33,7 +33,7 @@ pub fn parse(payload: &[u8]) -> Message {
     if hlen > HardwareAddress::MAX {
         malformed.push(Malformed { offset: 2, fault: Fault::LongHardwareAddress });
     }
-    let mut options = Options::new(payload);
+    let mut options = Options::default();
     if payload.get(HEADER..HEADER + 4) == Some(&MAGIC_COOKIE) {
         walk(payload, HEADER + 4..payload.len(), &mut options, &mut malformed);
         let overload = options.get(code::OVERLOAD).and_then(|octets| octets.first().copied()).unwrap_or(0);
@@ -109,15 +109,16 @@ fn walk(payload: &[u8], field: Range<usize>, options: &mut Options, malformed: &
             return;
         };
         let start = at + 2;
-        if start + usize::from(length) > end {
+        let next = start + usize::from(length);
+        let Some(value) = payload.get(start..next).filter(|_| next <= end) else {
             malformed.push(Malformed { offset: at, fault: Fault::OptionOverrun });
             return;
-        }
-        if !options.push(code, start, length) {
+        };
+        if !options.push(code, value) {
             malformed.push(Malformed { offset: at, fault: Fault::TooManyOptions });
             return;
         }
-        at = start + usize::from(length);
+        at = next;
     }
     malformed.push(Malformed { offset: end, fault: Fault::NoEndOption });
 }

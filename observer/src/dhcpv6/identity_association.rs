@@ -99,6 +99,13 @@ impl<'a> IdentityAssociation<'a> {
     }
 }
 
+impl IaLease {
+    /// The address of an IA Address option; `None` when it is too short to be one.
+    pub(super) fn read_address(payload: &[u8]) -> Option<Self> {
+        lease(IaKind::NonTemporary, code::IAADDR, payload)
+    }
+}
+
 fn split_u32(octets: &[u8]) -> Option<(u32, &[u8])> {
     octets.split_first_chunk::<4>().map(|(number, rest)| (u32::from_be_bytes(*number), rest))
 }

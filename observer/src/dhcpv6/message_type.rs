@@ -19,6 +19,8 @@ impl MessageType {
     pub const INFORMATION_REQUEST: Self = Self(11);
     pub const RELAY_FORWARD: Self = Self(12);
     pub const RELAY_REPLY: Self = Self(13);
+    pub const ADDR_REG_INFORM: Self = Self(36);
+    pub const ADDR_REG_REPLY: Self = Self(37);
 }
 
 /// Kea 2.2's names, from 1 (`Pkt6::getName`).
@@ -46,6 +48,9 @@ impl MessageType {
         match self.0 {
             20 => "DHCPV4_QUERY",
             21 => "DHCPV4_RESPONSE",
+            // Kea 2.2 does not know these two, and makes nothing of them that could show it.
+            36 => "ADDR_REG_INFORM",
+            37 => "ADDR_REG_REPLY",
             number => {
                 usize::from(number).checked_sub(1).and_then(|index| NAMES.get(index)).copied().unwrap_or("UNKNOWN")
             }
@@ -64,6 +69,7 @@ impl MessageType {
                 | Self::RELEASE
                 | Self::DECLINE
                 | Self::INFORMATION_REQUEST
+                | Self::ADDR_REG_INFORM
         )
     }
 }

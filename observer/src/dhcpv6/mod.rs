@@ -13,6 +13,7 @@ mod parse;
 use std::net::Ipv6Addr;
 
 use crate::domain_name;
+use crate::octets::Octets;
 
 pub use identity_association::{IaKind, IaLease, IdentityAssociation};
 pub use message_type::MessageType;
@@ -97,9 +98,37 @@ impl Message {
         })
     }
 
-    /// The client's DUID (option 1), when it is one that a server takes: not empty (RFC 8415 section 11.1).
+    /// The longest DUID, in octets: a type of two and 128 more (RFC 8415 section 11.1).
+    pub const MAX_DUID: usize = 130;
+    /// The longest domain name, in octets (RFC 1035 section 2.3.4).
+    const MAX_NAME: usize = 255;
+
+    /// What the relays added, to be compared: hop counts, addresses and options but the message inside. `None` without relays.
+    pub fn relay_information(&self) -> Option<Box<[u8]>> {
+        let mut information = Vec::new();
+        for relay in &self.relays {
+            information.push(relay.hop_count);
+            information.extend_from_slice(&relay.link_address.octets());
+            information.extend_from_slice(&relay.peer_address.octets());
+            for (code, payload) in self.relay_options(relay).filter(|(code, _)| *code != code::RELAY_MESSAGE) {
+                information.extend_from_slice(&code.to_be_bytes());
+                information.extend_from_slice(&payload.len().to_be_bytes());
+                information.extend_from_slice(payload);
+            }
+        }
+        (!information.is_empty()).then(|| information.into())
+    }
+
+    /// The payload of an option that the relay nearest to the client added.
+    pub fn nearest_relay_option(&self, code: u16) -> Option<&[u8]> {
+        let mut options = self.relay_options(self.relays.last()?);
+        options.find(|(found, _)| *found == code).map(|(_, payload)| payload)
+    }
+
+    /// The client's DUID (option 1), when it is one that a server takes: not empty and no longer than
+    /// [`Message::MAX_DUID`].
     pub fn client_duid(&self) -> Option<&[u8]> {
-        self.option(code::CLIENT_ID).filter(|duid| !duid.is_empty())
+        self.option(code::CLIENT_ID).filter(|duid| (1..=Self::MAX_DUID).contains(&duid.len()))
     }
 
     /// The server's DUID (option 2).
@@ -122,14 +151,28 @@ impl Message {
         })
     }
 
+    /// The address that an ADDR-REG-INFORM registers: its IA Address option outside any identity association (RFC 9686
+    /// section 4.2).
+    pub fn registered_address(&self) -> Option<IaLease> {
+        IaLease::read_address(self.option(code::IAADDR)?)
+    }
+
     /// The domain name of option 39 (RFC 4704), lower case, ending in a dot; empty when the option holds no name.
-    pub fn hostname(&self) -> Option<Box<[u8]>> {
+    pub fn hostname(&self) -> Option<Octets> {
+        self.hostname_as_sent().map(Octets::into_lower_case)
+    }
+
+    /// The same name in its own case.
+    pub fn hostname_as_sent(&self) -> Option<Octets> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
+        if name.len() > Self::MAX_NAME {
+            return None;
+        }
         domain_name::from_wire(name).map(|text| text.into_bytes().into())
     }
 
     /// The same of a client's message, cleaned as Kea cleans it before it accepts it.
-    pub fn own_hostname(&self) -> Option<Box<[u8]>> {
+    pub fn own_hostname(&self) -> Option<Octets> {
         let (_flags, name) = self.option(code::CLIENT_FQDN)?.split_first()?;
         domain_name::clean_from_wire(name).map(|text| text.into_bytes().into())
     }

@@ -8,9 +8,12 @@ pub mod code {
     pub const IA_NA: u16 = 3;
     pub const IA_TA: u16 = 4;
     pub const IAADDR: u16 = 5;
+    pub const OPTION_REQUEST: u16 = 6;
     pub const RELAY_MESSAGE: u16 = 9;
     pub const STATUS_CODE: u16 = 13;
     pub const RAPID_COMMIT: u16 = 14;
+    pub const USER_CLASS: u16 = 15;
+    pub const VENDOR_CLASS: u16 = 16;
     pub const INTERFACE_ID: u16 = 18;
     pub const IA_PD: u16 = 25;
     pub const IAPREFIX: u16 = 26;

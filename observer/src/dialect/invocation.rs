@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::time::Timestamp;
 
+/// The longest string that `execve` takes, its NUL included, in octets (Linux: MAX_ARG_STRLEN, 32 pages).
+pub const MAX_STRING: usize = 131_072;
+
 /// A list of NUL-terminated byte strings in one block of memory, the form that `execve` wants.
 ///
 /// A NUL octet inside a string would end it early in the child, as it does in Kea, so [`Strings::push`] cuts there.
@@ -27,22 +30,33 @@ impl Strings {
 
     /// Appends one string that `write` appends to the block; what it writes is cut at its first NUL octet.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.push_if(|block| {
-            write(block);
-            true
-        });
+        let start = self.block.len();
+        write(&mut self.block);
+        self.end_string(start);
     }
 
-    /// The same, but nothing is appended when `write` says false.
-    pub fn push_if(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+    /// Appends `prefix`, `name`, `=` and the value that `write` appends, or nothing when `write` says false.
+    ///
+    /// Names are ours, so only the value is searched for a NUL octet: the search is a good part of the cost. A variable
+    /// that is longer than the kernel takes ([`MAX_STRING`]) is left out, because the hook could not be started with it.
+    pub fn push_variable(&mut self, prefix: &str, name: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let start = self.block.len();
-        if !write(&mut self.block) {
+        self.block.extend_from_slice(prefix.as_bytes());
+        self.block.extend_from_slice(name.as_bytes());
+        self.block.push(b'=');
+        let value = self.block.len();
+        if write(&mut self.block) && self.block.len() - start < MAX_STRING {
+            self.end_string(value);
+        } else {
             self.block.truncate(start);
-            return;
         }
-        let written = self.block.get(start..).unwrap_or_default();
-        if let Some(nul) = written.iter().position(|&octet| octet == 0) {
-            self.block.truncate(start + nul);
+    }
+
+    /// Ends the string at the end of the block, or at its first NUL octet from `unsure` on.
+    fn end_string(&mut self, unsure: usize) {
+        let written = self.block.get(unsure..).unwrap_or_default();
+        if let Some(nul) = memchr::memchr(0, written) {
+            self.block.truncate(unsure + nul);
         }
         self.block.push(0);
         self.ends.push(u32::try_from(self.block.len()).unwrap_or(u32::MAX));

@@ -4,5 +4,7 @@
 
 pub mod invocation;
 pub mod kea;
+mod observer;
+pub mod reference;
 mod text;
 pub mod variable;

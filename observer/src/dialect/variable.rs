@@ -66,6 +66,16 @@ impl<T: ?Sized> Variable<T> {
         Self { name, source, meaning, value: Value::Sometimes(write) }
     }
 
+    /// Appends the value alone; nothing when the variable would be left out.
+    pub(super) fn write_value(&self, from: &T, out: &mut Vec<u8>) {
+        match self.value {
+            Value::Always(write) => write(from, out),
+            Value::Sometimes(write) => {
+                write(from, out);
+            }
+        }
+    }
+
     /// Whether the variable can be missing.
     pub fn is_optional(&self) -> bool {
         matches!(self.value, Value::Sometimes(_))
@@ -75,26 +85,20 @@ impl<T: ?Sized> Variable<T> {
 /// Appends `prefix` and name, `=` and value of each variable.
 pub(super) fn write_all<T: ?Sized>(environment: &mut Strings, prefix: &str, variables: &[Variable<T>], from: &T) {
     for variable in variables {
-        environment.push_if(|block| {
-            block.extend_from_slice(prefix.as_bytes());
-            block.extend_from_slice(variable.name.as_bytes());
-            block.push(b'=');
-            match variable.value {
-                Value::Always(write) => {
-                    write(from, block);
-                    true
-                }
-                Value::Sometimes(write) => write(from, block),
+        environment.push_variable(prefix, variable.name, |block| match variable.value {
+            Value::Always(write) => {
+                write(from, block);
+                true
             }
+            Value::Sometimes(write) => write(from, block),
         });
     }
 }
 
 /// Appends one variable.
 pub(super) fn write_one(environment: &mut Strings, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
-    environment.push_with(|block| {
-        block.extend_from_slice(name.as_bytes());
-        block.push(b'=');
+    environment.push_variable("", name, |block| {
         value(block);
+        true
     });
 }

@@ -27,6 +27,8 @@ pub struct Counters {
     pub leases4: u64,
     /// Records in the DHCPv6 table now.
     pub leases6: u64,
+    /// Entries in the queue of deadlines now: one a record that will end, and some that are stale.
+    pub deadlines: u64,
     /// Events that came out.
     pub events: u64,
 }

@@ -108,6 +108,8 @@ pub enum Occurrence {
     Decline6 { exchange: Exchange6, lease: Box<Lease6> },
     /// `lease6_expire`: the lease as it was; `remove` says that the server deletes the record at once.
     Expire6 { lease: Box<Lease6>, remove: bool },
+    /// `addr6_register` (Kea 3.0): the address that the client registered, and what was registered of it before.
+    Register6 { exchange: Exchange6, old: Option<Box<Lease6>>, lease: Box<Lease6> },
     /// `lease6_recover`: the declined lease.
     Recover6 { lease: Box<Lease6> },
 }
@@ -124,6 +126,10 @@ pub struct LeaseEvent {
     pub estimated: bool,
     /// The hook point and its contents.
     pub occurrence: Occurrence,
+    /// What the record was before, for each DHCPv4 lease that the event gives; empty where it gives none.
+    pub before4: Vec<Option<Lease4>>,
+    /// What the record was before, for each DHCPv6 lease that the event gives; empty where it gives none.
+    pub before6: Vec<Option<Lease6>>,
 }
 
 /// What an event is about, for the order of hooks: those about one subject run one after the other.
@@ -162,7 +168,8 @@ impl LeaseEvent {
             | Occurrence::Rebind6 { exchange, .. }
             | Occurrence::Committed6 { exchange, .. }
             | Occurrence::Release6 { exchange, .. }
-            | Occurrence::Decline6 { exchange, .. } => exchange.query.is_none(),
+            | Occurrence::Decline6 { exchange, .. }
+            | Occurrence::Register6 { exchange, .. } => exchange.query.is_none(),
             Occurrence::Expire4 { .. }
             | Occurrence::Recover4 { .. }
             | Occurrence::Expire6 { .. }
@@ -183,6 +190,7 @@ impl LeaseEvent {
             | Occurrence::Release6 { lease, .. }
             | Occurrence::Decline6 { lease, .. }
             | Occurrence::Expire6 { lease, .. }
+            | Occurrence::Register6 { lease, .. }
             | Occurrence::Recover6 { lease } => vec![Subject::of_lease6(lease)],
             Occurrence::Committed4 { exchange, leases, deleted } => {
                 let mut subjects: Vec<_> =

@@ -35,15 +35,15 @@ pub(super) fn hardware_address(observed: &Observed6, sources: &[MacSource]) -> O
 fn from_source(observed: &Observed6, source: MacSource) -> Option<HardwareAddress> {
     let message = &observed.message;
     match source {
-        MacSource::Any | MacSource::Raw => None,
+        // A frame never reaches Kea's DHCPv6 server, and from subscriber-id it takes nothing yet.
+        MacSource::Any | MacSource::Raw | MacSource::SubscriberId => None,
         MacSource::ClientLinkAddrOption => {
-            let (htype, octets) = message.relay_option(code::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
+            let (htype, octets) = message.nearest_relay_option(code::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
             filled(u16::from_be_bytes(*htype), octets)
         }
         MacSource::Duid => hardware_address_in_duid(message.client_duid()?),
         MacSource::Ipv6LinkLocal => from_link_local(client_address(observed)?),
-        MacSource::RemoteId => filled(HardwareAddress::ETHERNET, message.relay_option(code::REMOTE_ID)?.get(4..)?),
-        MacSource::SubscriberId => filled(HardwareAddress::ETHERNET, message.relay_option(code::SUBSCRIBER_ID)?),
+        MacSource::RemoteId => filled(HardwareAddress::ETHERNET, message.nearest_relay_option(code::REMOTE_ID)?.get(4..)?),
         MacSource::DocsisModem => cablelabs(message.option(VENDOR_OPTIONS)?, DOCSIS_MODEM),
         MacSource::DocsisCmts => cablelabs(nearest_relay_vendor_options(message)?, DOCSIS_CMTS_MODEM),
     }

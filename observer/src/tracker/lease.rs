@@ -1,10 +1,14 @@
 //! What the server remembers about an address or prefix, as far as the wire tells.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::dhcpv6::IaKind;
 use crate::identity::{ClientId, Duid, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
+
+use super::{Place, Relay4, Way};
 
 /// The state of a record (Kea's `Lease::STATE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +19,10 @@ pub enum LeaseState {
     Declined,
     /// Over and reclaimed; the record is kept for a while in case the client comes back.
     ExpiredReclaimed,
+    /// Given back, and kept for the client until it is reclaimed (Kea 3.0).
+    Released,
+    /// An address that the client made up and told the server about (RFC 9686, Kea 3.0).
+    Registered,
 }
 
 impl LeaseState {
@@ -24,6 +32,8 @@ impl LeaseState {
             Self::Default => "default",
             Self::Declined => "declined",
             Self::ExpiredReclaimed => "expired-reclaimed",
+            Self::Released => "released",
+            Self::Registered => "registered",
         }
     }
 }
@@ -38,7 +48,7 @@ pub struct Lease4 {
     /// The client identifier, when the client sent one and the server heeds it (`match-client-id`).
     pub client_id: Option<ClientId>,
     /// The host name as the server has it, may be empty.
-    pub hostname: Box<[u8]>,
+    pub hostname: Octets,
     /// Client last transmission time: the whole second of the last answer that set the lease.
     pub cltt: Timestamp,
     /// How long the lease is good from `cltt`.
@@ -47,6 +57,10 @@ pub struct Lease4 {
     pub state: LeaseState,
     /// The subnet's identifier, from the configuration.
     pub subnet_id: Option<u32>,
+    /// Where the client was last heard of.
+    pub place: Arc<Place>,
+    /// The relay that last carried a message of the client; a renewal that goes past it does not change that.
+    pub relay: Option<Arc<Relay4>>,
 }
 
 impl Lease4 {
@@ -69,14 +83,14 @@ pub struct Lease6 {
     pub address: Ipv6Addr,
     /// 128 for an address.
     pub prefix_len: u8,
-    /// The client's DUID; a single zero octet once declined, as Kea 2.2 writes it.
+    /// The client's DUID; zero octets once declined.
     pub duid: Duid,
     /// The identity association's identifier.
     pub iaid: u32,
     /// The client's hardware address where one could be found out.
     pub hwaddr: Option<HardwareAddress>,
     /// The host name as the server has it, may be empty.
-    pub hostname: Box<[u8]>,
+    pub hostname: Octets,
     /// Client last transmission time: the whole second of the last answer that set the lease.
     pub cltt: Timestamp,
     /// How long the address may be used for new connections from `cltt`; zero once declined.
@@ -87,12 +101,18 @@ pub struct Lease6 {
     pub state: LeaseState,
     /// The subnet's identifier, from the configuration.
     pub subnet_id: Option<u32>,
+    /// Where the client was last heard of.
+    pub place: Arc<Place>,
+    /// The way to the client, for delegated prefixes.
+    pub way: Option<Arc<Way>>,
+    /// What the relays said when it was last seen, where the server keeps it with the lease (`store-extended-info`).
+    pub relay_information: Option<Box<[u8]>>,
 }
 
 impl Lease6 {
     /// Whether the lease is held by this identity association of this client. A declined lease is nobody's.
     pub fn belongs_to(&self, kind: IaKind, duid: &[u8], iaid: u32) -> bool {
-        self.state != LeaseState::Declined
+        !matches!(self.state, LeaseState::Declined | LeaseState::Registered)
             && self.kind == kind
             && self.iaid == iaid
             && self.duid.octets() == duid

@@ -12,9 +12,13 @@ mod deadlines;
 mod event;
 mod exchange;
 mod hardware;
+mod held;
 mod lease;
+mod made_up;
 mod observed;
+mod place;
 mod records;
+mod seed;
 mod table;
 mod v4;
 mod v6;
@@ -27,12 +31,17 @@ use crate::config::ServerConfig;
 use crate::time::Timestamp;
 
 pub use counters::Counters;
-pub use event::{Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName};
+pub use event::{
+    Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName,
+};
 pub use lease::{Lease4, Lease6, LeaseState};
-pub use observed::{Answers, Observed, Observed4, Observed6};
+pub use observed::{Answers, Observed, Observed4, Observed6, ObservedMessage};
+pub use place::{Place, Relay4, Way};
 
 use deadlines::{Deadlines, Turn};
 use exchange::Exchanges;
+use place::Places;
+use held::Held;
 use records::{End, Record, Records};
 
 /// How much the tracker keeps.
@@ -59,10 +68,15 @@ pub struct Tracker {
     config: Arc<ServerConfig>,
     answers: Answers,
     exchanges4: Exchanges<Arc<Observed4>>,
+    held4: Held,
     exchanges6: Exchanges<Arc<Observed6>>,
     leases4: Records<Lease4>,
     leases6: Records<Lease6>,
     deadlines: Deadlines,
+    places: Places,
+    /// The time of the latest message or deadline. A lease of no time at all is over at the start of its second, which may
+    /// be before the message that gave it; its end is not told as if it had come first.
+    latest: Timestamp,
     /// Server identifiers seen in answers that count: a RELEASE or DECLINE for another server is not ours.
     servers4: HashSet<Ipv4Addr>,
     events: VecDeque<LeaseEvent>,
@@ -78,8 +92,11 @@ impl Tracker {
             config,
             answers,
             exchanges4: Exchanges::new(limits.exchanges),
+            held4: Held::new(limits.exchanges),
             exchanges6: Exchanges::new(limits.exchanges),
             deadlines: Deadlines::default(),
+            places: Places::default(),
+            latest: Timestamp::EPOCH,
             servers4: HashSet::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -89,24 +106,35 @@ impl Tracker {
     /// Takes in one message that passed at `at`. May change what [`Tracker::poll_timeout`] and [`Tracker::poll_event`]
     /// answer. The caller has fired every deadline at or before `at`.
     pub fn handle_message(&mut self, at: Timestamp, observed: Observed) {
+        self.latest = self.latest.max(at);
         match observed {
-            Observed::V4(observed) => self.message4(at, Arc::new(observed)),
-            Observed::V6(observed) => self.message6(at, Arc::new(observed)),
+            Observed::V4(observed) => self.message4(at, observed),
+            Observed::V6(observed) => self.message6(at, observed),
+        }
+        if self.deadlines.is_stale(self.leases4.len() + self.leases6.len()) {
+            self.deadlines.rebuild(self.leases4.queued().chain(self.leases6.queued()));
         }
     }
 
     /// Lets every deadline at or before `now` happen, in the order of the deadlines. May change what
     /// [`Tracker::poll_timeout`] and [`Tracker::poll_event`] answer. A call with nothing due does nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some((due, turn)) = self.deadlines.pop(now) {
+        while let Some(due) = self.poll_timeout().filter(|due| *due <= now) {
+            if self.held4.next() == Some(due) {
+                self.latest = self.latest.max(due);
+                self.let_go4(self.latest);
+                continue;
+            }
+            let Some((due, turn)) = self.deadlines.pop(now) else { return };
+            self.latest = self.latest.max(due);
             match turn {
                 Turn::V4(slot) => {
                     let end = self.leases4.due(&mut self.deadlines, due, slot);
-                    self.emit_end(due, end);
+                    self.emit_end(self.latest, end);
                 }
                 Turn::V6(slot) => {
                     let end = self.leases6.due(&mut self.deadlines, due, slot);
-                    self.emit_end(due, end);
+                    self.emit_end(self.latest, end);
                 }
             }
         }
@@ -114,7 +142,14 @@ impl Tracker {
 
     /// The next moment at which [`Tracker::handle_timeout`] should be called; it may turn out that nothing was due.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.held4.next()].into_iter().flatten().min()
+    }
+
+    /// Says that nothing more will come: what waits for an answer waits no longer.
+    pub fn handle_end(&mut self) {
+        while !self.held4.is_empty() {
+            self.let_go4(self.latest);
+        }
     }
 
     /// The next event, in the order in which things happened. Call until `None` after each of the two verbs above.
@@ -127,6 +162,7 @@ impl Tracker {
         Counters {
             leases4: self.leases4.len() as u64,
             leases6: self.leases6.len() as u64,
+            deadlines: self.deadlines.len() as u64,
             leases_over_limit: self.leases4.over_limit() + self.leases6.over_limit(),
             exchanges_evicted: self.exchanges4.evicted() + self.exchanges6.evicted(),
             ..self.counters
@@ -137,6 +173,14 @@ impl Tracker {
         self.emit_as(at, event, occurrence, false);
     }
 
+    /// The state of a released lease that is kept, where this server keeps them.
+    fn released_state(&self) -> Option<LeaseState> {
+        let version = self.config.version;
+        version.keeps_released_leases().then(|| {
+            if version.has_released_state() { LeaseState::Released } else { LeaseState::Default }
+        })
+    }
+
     fn emit_end<L: Record>(&mut self, at: Timestamp, end: Option<End<L>>) {
         for (event, occurrence, estimated) in end.into_iter().flat_map(End::events) {
             self.emit_as(at, event, occurrence, estimated);
@@ -145,6 +189,19 @@ impl Tracker {
 
     fn emit_as(&mut self, at: Timestamp, event: Event, occurrence: Occurrence, estimated: bool) {
         self.counters.events += 1;
-        self.events.push_back(LeaseEvent { at, event, estimated, occurrence });
+        let (before4, before6) = (Vec::new(), Vec::new());
+        self.events.push_back(LeaseEvent { at, event, estimated, occurrence, before4, before6 });
+    }
+
+    /// Says of the event just emitted what the record of each of its leases was before.
+    fn remember_before(
+        &mut self,
+        before4: impl IntoIterator<Item = Option<Lease4>>,
+        before6: impl IntoIterator<Item = Option<Lease6>>,
+    ) {
+        if let Some(event) = self.events.back_mut() {
+            event.before4.extend(before4);
+            event.before6.extend(before6);
+        }
     }
 }

@@ -7,13 +7,13 @@ use crate::dissect::VlanTags;
 use crate::frame::{Direction, Interface};
 use crate::{dhcpv4, dhcpv6};
 
-/// One observed message of either family.
+/// One observed message of either family, shared from the start: it may be kept as a question and stand in several events.
 #[derive(Clone, Debug)]
 pub enum Observed {
     /// DHCPv4 or BOOTP.
-    V4(Observed4),
+    V4(Arc<Observed4>),
     /// DHCPv6.
-    V6(Observed6),
+    V6(Arc<Observed6>),
 }
 
 /// An observed DHCPv4 message.

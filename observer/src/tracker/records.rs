@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::config::ExpiredLeases;
 use crate::dhcpv6::IaKind;
-use crate::time::Timestamp;
+use crate::octets::Octets;
+use crate::time::{Lifetime, Timestamp};
 
 use super::deadlines::{Deadlines, Turn};
 use super::table::{Owner, OwnerIndex, Table};
@@ -23,8 +24,10 @@ pub(super) trait Record: Clone {
     fn state(&self) -> LeaseState;
     /// When the lease, or the probation, is over.
     fn expiry(&self) -> Option<Timestamp>;
-    /// The same in another state.
-    fn with_state(self, state: LeaseState) -> Self;
+    /// What is left of it once it is reclaimed. Its name goes, because the server takes the name's DNS entries away then.
+    fn reclaimed(self) -> Self;
+    /// The same with nothing left of its lifetime, in this state.
+    fn released(self, state: LeaseState) -> Self;
     /// The place of a record in the queue of deadlines.
     fn turn(slot: u32) -> Turn;
     /// The hook point of its end.
@@ -33,9 +36,10 @@ pub(super) trait Record: Clone {
     fn recover(lease: Box<Self>) -> Occurrence;
 
     /// Whether its time was over without its having been reclaimed. That happens only when the reclamation timer is off:
-    /// otherwise the deadline came first.
+    /// otherwise the deadline came first. Unlike that timer, Kea's look at a record in passing lets its last second pass.
     fn is_overdue(&self, at: Timestamp) -> bool {
-        self.state() != LeaseState::ExpiredReclaimed && self.expiry().is_some_and(|expiry| expiry <= at)
+        let is_over = |expiry| expiry < at.whole_second();
+        self.state() != LeaseState::ExpiredReclaimed && self.expiry().is_some_and(is_over)
     }
 }
 
@@ -48,7 +52,9 @@ impl Record for Lease4 {
 
     fn owner(&self, index: OwnerIndex) -> Option<Owner<'_>> {
         match index {
-            OwnerIndex::Identifier => self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets())),
+            OwnerIndex::Identifier => {
+                self.client_id.as_ref().map(|client_id| Owner::ClientId(client_id.octets()))
+            }
             OwnerIndex::Hardware => {
                 (!self.hwaddr.is_empty()).then(|| Owner::Hardware(self.hwaddr.htype(), self.hwaddr.octets()))
             }
@@ -63,8 +69,12 @@ impl Record for Lease4 {
         self.valid_lifetime.end(self.cltt)
     }
 
-    fn with_state(self, state: LeaseState) -> Self {
-        Self { state, ..self }
+    fn reclaimed(self) -> Self {
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Octets::default(), ..self }
+    }
+
+    fn released(self, state: LeaseState) -> Self {
+        Self { state, valid_lifetime: Lifetime::Seconds(0), ..self }
     }
 
     fn turn(slot: u32) -> Turn {
@@ -103,8 +113,12 @@ impl Record for Lease6 {
         self.valid_lifetime.end(self.cltt)
     }
 
-    fn with_state(self, state: LeaseState) -> Self {
-        Self { state, ..self }
+    fn reclaimed(self) -> Self {
+        Self { state: LeaseState::ExpiredReclaimed, hostname: Octets::default(), ..self }
+    }
+
+    fn released(self, state: LeaseState) -> Self {
+        Self { state, preferred_lifetime: Lifetime::Seconds(0), valid_lifetime: Lifetime::Seconds(0), ..self }
     }
 
     fn turn(slot: u32) -> Turn {
@@ -135,7 +149,7 @@ impl<L: Record> End<L> {
     pub(super) fn events(self) -> impl Iterator<Item = (Event, Occurrence, bool)> {
         let recovered = (self.lease.state() == LeaseState::Declined).then(|| self.lease.clone());
         let expire = (Event::Expire, L::expire(self.lease, self.remove), self.estimated);
-        let recover = recovered.map(|lease| (Event::Recover, L::recover(lease), false));
+        let recover = recovered.map(|lease| (Event::Recover, L::recover(lease), self.estimated));
         [Some(expire), recover].into_iter().flatten()
     }
 }
@@ -161,6 +175,11 @@ impl<L: Record> Records<L> {
     /// Leases that were not remembered because the table was full.
     pub(super) fn over_limit(&self) -> u64 {
         self.over_limit
+    }
+
+    /// The places of the records in the queue of deadlines.
+    pub(super) fn queued(&self) -> impl Iterator<Item = (Timestamp, Turn)> {
+        self.table.scheduled().map(|(due, slot)| (due, L::turn(slot)))
     }
 
     /// The record with this key.
@@ -189,6 +208,31 @@ impl<L: Record> Records<L> {
         self.schedule(deadlines, slot);
     }
 
+    /// Keeps a lease that was given back, with a lifetime of zero and in the given state, until it is reclaimed: at once,
+    /// which is the earliest that Kea can. `None` when this server deletes such a lease: with affinity off, or when it is
+    /// infinite.
+    pub(super) fn keep_released(
+        &mut self,
+        deadlines: &mut Deadlines,
+        at: Timestamp,
+        lease: &L,
+        state: LeaseState,
+    ) -> Option<L> {
+        let has_affinity =
+            self.timers.flush_reclaimed_timer_wait_time != 0 && self.timers.hold_reclaimed_time != 0;
+        if !has_affinity || lease.expiry().is_none() {
+            return None;
+        }
+        let kept = lease.clone().released(state);
+        let slot = self.table.put(kept.clone());
+        if self.timers.reclaim_timer_wait_time != 0
+            && let Some(scheduled) = self.table.scheduled_mut(slot)
+        {
+            deadlines.schedule(at, L::turn(slot), scheduled);
+        }
+        Some(kept)
+    }
+
     fn schedule(&mut self, deadlines: &mut Deadlines, slot: u32) {
         let due = self.table.get(slot).and_then(|entry| self.due_at(&entry.lease));
         if let (Some(due), Some(scheduled)) = (due, self.table.scheduled_mut(slot)) {
@@ -199,19 +243,19 @@ impl<L: Record> Records<L> {
     /// When something is to be done about a record, if ever.
     fn due_at(&self, lease: &L) -> Option<Timestamp> {
         match lease.state() {
-            LeaseState::Default | LeaseState::Declined => {
+            LeaseState::Default | LeaseState::Declined | LeaseState::Released | LeaseState::Registered => {
                 lease.expiry().filter(|_| self.timers.reclaim_timer_wait_time != 0)
             }
-            LeaseState::ExpiredReclaimed => {
-                lease.expiry().map(|expiry| expiry + Duration::from_secs(u64::from(self.timers.hold_reclaimed_time)))
-            }
+            LeaseState::ExpiredReclaimed => lease
+                .expiry()
+                .map(|expiry| expiry + Duration::from_secs(u64::from(self.timers.hold_reclaimed_time))),
         }
     }
 
     /// The deadline for which a slot was queued has come. Gives the end of its record, if this is that.
     pub(super) fn due(&mut self, deadlines: &mut Deadlines, at: Timestamp, slot: u32) -> Option<End<L>> {
         match self.table.scheduled_mut(slot)? {
-            scheduled if *scheduled == Some(at) => *scheduled = None,
+            scheduled if scheduled.get() == Some(at) => scheduled.set(None),
             // The slot was queued for an earlier moment since; this entry is the stale one.
             _ => return None,
         }
@@ -226,11 +270,11 @@ impl<L: Record> Records<L> {
         }
         let lease = Box::new(lease.clone());
         let remove = self.timers.flush_reclaimed_timer_wait_time == 0;
-        if remove || lease.state() == LeaseState::Declined {
-            // Kea deletes declined records at once, though it does not say so.
+        if remove || matches!(lease.state(), LeaseState::Declined | LeaseState::Registered) {
+            // Kea deletes these records at once, though it does not say so.
             self.table.remove(slot);
         } else {
-            self.table.put((*lease).clone().with_state(LeaseState::ExpiredReclaimed));
+            self.table.put((*lease).clone().reclaimed());
             self.schedule(deadlines, slot);
         }
         Some(End { lease, remove, estimated: false })

@@ -6,12 +6,18 @@ use std::sync::Arc;
 use crate::config::HostnameFrom;
 use crate::dhcpv4::{MessageType, Op, RequestKind, code};
 use crate::identity::{ClientId, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
+use super::made_up::is_made_up;
+use super::records::Record;
 use super::table::Owner;
 use super::{
-    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, SubnetName, Tracker,
+    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
 };
+
+/// The kind of a BOOTP question, which has no message type.
+const BOOTP: MessageType = MessageType(0);
 
 /// What an answer has in common with its question: the transaction, the client, what kind of question it answers, and the
 /// relay (RFC 2131 table 3). A relay can overhear what is routed past it and send it on as well: the same question twice,
@@ -30,7 +36,8 @@ impl Tracker {
         match (message.op, message.message_type) {
             (
                 Op::Request,
-                Some(
+                None
+                | Some(
                     MessageType::DISCOVER
                     | MessageType::REQUEST
                     | MessageType::DECLINE
@@ -44,7 +51,7 @@ impl Tracker {
                     self.counters.foreign_queries += 1;
                 }
             }
-            (Op::Reply, Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
+            (Op::Reply, None | Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
                 if self.answers.answer_counts(observed.direction) {
                     self.answer4(at, observed);
                 } else {
@@ -57,18 +64,42 @@ impl Tracker {
 
     /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
     fn query4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
-        let Some(message_type) = observed.message.message_type else { return };
+        let message_type = observed.message.message_type.unwrap_or(BOOTP);
+        if !observed.message.is_readable() {
+            self.counters.other_messages += 1;
+            return;
+        }
         let names_server = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
         if names_server && !self.is_for_our_server(&observed) {
             self.counters.foreign_queries += 1;
         } else if self.fails_sanity_check(&observed) {
-            self.commit_nothing(at, Event::Commit, Exchange4 { query: Some(observed), answer: None });
-        } else if message_type == MessageType::RELEASE {
-            self.released4(at, observed);
-        } else if message_type == MessageType::DECLINE {
-            self.declined4(at, observed);
+            self.rejected4(at, observed);
+        } else if names_server {
+            if let Some(observed) = self.held4.hold(at, observed) {
+                self.given_up4(at, observed);
+            }
         } else {
-            self.exchanges4.ask(at, key(&observed, message_type), observed);
+            if message_type == MessageType::REQUEST {
+                self.held4.asked(at, &observed.message.chaddr, observed.message.xid);
+            }
+            let (key, bytes) = (key(&observed, message_type), observed.message.options.footprint());
+            self.exchanges4.ask(at, key, observed, bytes);
+        }
+    }
+
+    /// A RELEASE or DECLINE whose turn has come.
+    fn given_up4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
+        if observed.message.message_type == Some(MessageType::RELEASE) {
+            self.released4(at, observed);
+        } else {
+            self.declined4(at, observed);
+        }
+    }
+
+    /// The answer for which the first held message waits will not come.
+    pub(super) fn let_go4(&mut self, at: Timestamp) {
+        if let Some(observed) = self.held4.pop() {
+            self.given_up4(at, observed);
         }
     }
 
@@ -84,7 +115,7 @@ impl Tracker {
     /// a client that has neither hardware address nor identifier, a DISCOVER that names this server.
     fn fails_sanity_check(&self, observed: &Observed4) -> bool {
         let message = &observed.message;
-        if message.message_type == Some(MessageType::INFORM) || !self.is_for_our_server(observed) {
+        if matches!(message.message_type, None | Some(MessageType::INFORM)) || !self.is_for_our_server(observed) {
             return false;
         }
         let nobody = message.chaddr.is_empty() && message.client_id().is_none();
@@ -93,12 +124,33 @@ impl Tracker {
         nobody || offered_before_asking
     }
 
+    /// A message that the server rejects without an answer. That it did is known from its rules, not from the wire.
+    fn rejected4(&mut self, at: Timestamp, query: Arc<Observed4>) {
+        if self.config.version.commits_rejected_messages() {
+            let exchange = Exchange4 { query: Some(query), answer: None };
+            let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![] };
+            self.emit_as(at, Event::Commit, committed, true);
+        }
+    }
+
     fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
         if let Some(server) = answer.message.server_id()
             && self.servers4.len() < MAX_SERVERS
         {
             self.servers4.insert(server);
         }
+        let client = answer.message.chaddr;
+        let awaited = self.held4.answered(at, &client, answer.message.xid);
+        // What was held stands in the server's queue behind the request, and before anything that came later.
+        let held = if self.held4.is_empty() { vec![] } else { self.held4.take(&client) };
+        let (before, after) = if awaited { (vec![], held) } else { (held, vec![]) };
+        before.into_iter().for_each(|observed| self.given_up4(at, observed));
+        self.matched4(at, answer);
+        after.into_iter().for_each(|observed| self.given_up4(at, observed));
+    }
+
+    /// An answer, in its place among the client's messages.
+    fn matched4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
         let find = |question| self.exchanges4.find(at, key(&answer, question)).cloned();
         match answer.message.message_type {
             Some(MessageType::OFFER) => {
@@ -116,9 +168,9 @@ impl Tracker {
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
                 } else if find(MessageType::INFORM).is_some() {
                     // The client keeps an address that it has from elsewhere; there is no lease.
-                } else if let Some(query) = find(MessageType::DISCOVER).filter(|_| {
-                    given && answer.message.options.contains(code::RAPID_COMMIT)
-                }) {
+                } else if let Some(query) = find(MessageType::DISCOVER)
+                    .filter(|_| given && answer.message.options.contains(code::RAPID_COMMIT))
+                {
                     // RFC 4039: two messages instead of four.
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
                 } else if given && answer.message.lease_time().is_some() {
@@ -128,67 +180,115 @@ impl Tracker {
                     self.counters.unmatched_answers += 1;
                 }
             }
-            _ => {}
+            None => match find(BOOTP) {
+                // BOOTP knows no lease time: the address is the client's for good.
+                Some(query) if !answer.message.yiaddr.is_unspecified() => {
+                    self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
+                }
+                _ => self.counters.unmatched_answers += 1,
+            },
+            Some(_) => {}
         }
+    }
+
+    fn view4(&mut self, at: Timestamp, exchange: &Exchange4) -> Option<View4> {
+        let place = self.places.of(exchange.either()?);
+        View4::new(self, at, exchange, place)
     }
 
     /// An OFFER of an address for which the client has a record: Kea goes through the motions of renewing it.
     fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
-        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let Some(view) = self.view4(at, &exchange) else { return };
         let Some(stored) = view.own_record(self) else { return };
-        let lease = Lease4 { state: stored.state, hostname: view.renewed_hostname(), ..view.lease() };
+        let offered = view.lease();
+        // An offer out of the lease cache shows what is left; the hook sees the whole.
+        let reused = self.reuses4(at, stored, &offered);
+        let valid_lifetime = if reused { stored.valid_lifetime } else { offered.valid_lifetime };
+        let (state, hostname) = (stored.state, view.renewed_hostname());
+        let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
+        let before = stored.clone();
         self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
+        self.remember_before([Some(before)], []);
     }
 
     /// An ACK: the client has a lease.
     fn granted4(&mut self, at: Timestamp, exchange: Exchange4) {
-        let Some(view) = View4::new(self, at, &exchange) else { return };
+        let Some(view) = self.view4(at, &exchange) else { return };
         let granted = view.lease();
         if let Some(stored) = view.own_record(self).cloned() {
             return self.extended4(at, exchange, &view, stored, granted);
         }
         // The client has moved: its other record on this network is gone.
-        let deleted = view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
+        let deleted =
+            view.other_record(self).and_then(|address| self.leases4.remove(address)).into_iter().collect();
         let end = self.leases4.get(view.address).and_then(|stored| self.leases4.taken_over(at, stored));
         self.emit_end(at, end);
-        self.leases4.store(&mut self.deadlines, granted.clone());
+        self.store4(granted.clone());
         self.emit(at, Event::Commit, Occurrence::Committed4 { exchange, leases: vec![granted], deleted });
+        self.remember_before([None], []);
     }
 
     /// An ACK for an address of which the client has a record.
-    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, granted: Lease4) {
+    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, mut granted: Lease4) {
+        // A client that renews past its relay is still behind it.
+        granted.relay = granted.relay.or_else(|| stored.relay.clone());
         let end = self.leases4.overtaken(at, &stored);
         self.emit_end(at, end);
         let event = view.renewal();
         let reused = self.reuses4(at, &stored, &granted);
         let valid_lifetime = if reused { stored.valid_lifetime } else { granted.valid_lifetime };
-        let lease = Box::new(Lease4 { hostname: view.renewed_hostname(), valid_lifetime, ..granted.clone() });
+        let lease = Box::new(Lease4 {
+            hostname: view.renewed_hostname(),
+            valid_lifetime,
+            ..granted.clone()
+        });
         self.emit(at, event, Occurrence::Renew4 { exchange: exchange.clone(), subnet: view.subnet, lease });
+        self.remember_before([Some(stored.clone())], []);
         if reused {
             // Nothing was written: the record keeps its CLTT, and the answer showed what was left of the lease.
             return self.commit_nothing(at, event, exchange);
         }
-        self.leases4.store(&mut self.deadlines, granted.clone());
+        self.store4(granted.clone());
         self.emit(at, event, Occurrence::Committed4 { exchange, leases: vec![granted], deleted: vec![] });
+        self.remember_before([Some(stored)], []);
+    }
+
+    /// Remembers a lease. In the record a made-up name is in lower case like any other.
+    fn store4(&mut self, mut lease: Lease4) {
+        lease.hostname = lease.hostname.into_lower_case();
+        self.leases4.store(&mut self.deadlines, lease);
     }
 
     /// A RELEASE: of the lease at `ciaddr`, if it is the client's.
     fn released4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let found = self.owned_by_sender(query.message.ciaddr, &query).map(|lease| lease.address);
+        let found = self.owned_by_sender(query.message.ciaddr, &query).cloned();
         let exchange = Exchange4 { query: Some(query), answer: None };
-        let Some(lease) = found.and_then(|address| self.leases4.remove(address)) else {
+        let Some(lease) = found else {
             return self.commit_nothing(at, Event::Commit, exchange);
         };
-        let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease.clone()) };
+        let kept = self
+            .released_state()
+            .and_then(|state| self.leases4.keep_released(&mut self.deadlines, at, &lease, state));
+        let deleted = kept.unwrap_or_else(|| {
+            self.leases4.remove(lease.address);
+            lease.clone()
+        });
+        let released = Occurrence::Release4 { exchange: exchange.clone(), lease: Box::new(lease) };
         self.emit(at, Event::Release, released);
-        let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![lease] };
+        let committed = Occurrence::Committed4 { exchange, leases: vec![], deleted: vec![deleted] };
         self.emit(at, Event::Release, committed);
     }
 
     /// A DECLINE: of the lease at the requested address, if it is the client's.
     fn declined4(&mut self, at: Timestamp, query: Arc<Observed4>) {
-        let requested = query.message.requested_address();
-        let found = requested.and_then(|address| self.owned_by_sender(address, &query)).cloned();
+        let Some(requested) = query.message.requested_address() else {
+            return self.rejected4(at, query);
+        };
+        let running = |lease: &&Lease4| lease.state == LeaseState::Default && !lease.is_overdue(at);
+        let found = self
+            .owned_by_sender(requested, &query)
+            .filter(|lease| !self.config.version.declines_only_running_leases() || running(lease))
+            .cloned();
         let exchange = Exchange4 { query: Some(query), answer: None };
         let Some(lease) = found else {
             return self.commit_nothing(at, Event::Commit, exchange);
@@ -197,11 +297,13 @@ impl Tracker {
             address: lease.address,
             hwaddr: HardwareAddress::empty(),
             client_id: None,
-            hostname: Box::default(),
+            hostname: Octets::default(),
             cltt: at.whole_second(),
             valid_lifetime: Lifetime::from_wire(self.config.dhcp4.decline_probation_period),
             state: LeaseState::Declined,
             subnet_id: lease.subnet_id,
+            place: Arc::clone(&lease.place),
+            relay: lease.relay.clone(),
         };
         self.leases4.store(&mut self.deadlines, declined.clone());
         let occurrence = Occurrence::Decline4 { exchange: exchange.clone(), lease: Box::new(lease) };
@@ -217,10 +319,23 @@ impl Tracker {
 
     /// The record of this address, if it belongs to who sent the message. A declined one belongs to nobody.
     fn owned_by_sender(&self, address: Ipv4Addr, query: &Observed4) -> Option<&Lease4> {
+        if !query.message.has_lawful_client_id() {
+            return None;
+        }
         let client_id = query.message.client_id();
         self.leases4.get(address).filter(|lease| {
-            lease.state != LeaseState::Declined && lease.belongs_to(&query.message.chaddr, client_id.as_deref())
+            lease.state != LeaseState::Declined
+                && lease.belongs_to(&query.message.chaddr, client_id.as_deref())
         })
+    }
+
+    /// Whether what the relay says is the same as before, or no part of the lease (`store-extended-info`).
+    fn keeps_relay4(&self, stored: &Lease4, granted: &Lease4) -> bool {
+        let said = |lease: &Lease4| {
+            lease.relay.as_deref().map(|relay| relay.agent_information.clone()).filter(|said| !said.is_empty())
+        };
+        let is_kept = self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
+        !is_kept || said(granted).is_none_or(|said_now| Some(said_now) == said(stored))
     }
 
     /// Whether Kea answered out of its lease cache: nothing changed, the lease is young enough, and the answer shows what
@@ -228,10 +343,11 @@ impl Tracker {
     fn reuses4(&self, at: Timestamp, stored: &Lease4, granted: &Lease4) -> bool {
         let age = u32::try_from(at.whole_second().since(stored.cltt).as_secs()).unwrap_or(u32::MAX);
         let unchanged = stored.state == LeaseState::Default
-            && stored.hostname == granted.hostname
+            && stored.hostname.eq_ignore_ascii_case(&granted.hostname)
             && stored.client_id == granted.client_id
             && stored.hwaddr == granted.hwaddr
-            && stored.subnet_id == granted.subnet_id;
+            && stored.subnet_id == granted.subnet_id
+            && self.keeps_relay4(stored, granted);
         unchanged
             && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
             && self.config.dhcp4.reuses_lease(stored.address, stored.valid_lifetime, age)
@@ -257,33 +373,41 @@ struct View4 {
     /// What the client sent; the lease has it only where the server heeds it.
     client_id: Option<ClientId>,
     match_client_id: bool,
-    hostname: Box<[u8]>,
-    /// What the client called itself, cleaned.
-    own_name: Option<Box<[u8]>>,
+    hostname: Octets,
+    /// Whether the server made up the name.
+    is_made_up: bool,
     mask: Option<Ipv4Addr>,
     cltt: Timestamp,
     valid_lifetime: Lifetime,
     subnet: Option<SubnetName>,
     kind: Option<RequestKind>,
+    place: Arc<Place>,
+    relay: Option<Arc<Relay4>>,
 }
 
 impl View4 {
     /// `None` when there is no answer.
-    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange4) -> Option<Self> {
+    fn new(tracker: &Tracker, at: Timestamp, exchange: &Exchange4, place: Arc<Place>) -> Option<Self> {
         let answer = &exchange.answer.as_deref()?.message;
         let query = exchange.query.as_deref();
         let asker = query.map_or(answer, |query| &query.message);
         let config = &tracker.config.dhcp4;
         let subnet = config.subnet_of(answer.yiaddr);
-        let own_name = query.and_then(|query| query.message.own_hostname());
+        let hostname = HostnameFrom::or_default(tracker.config.hostname, config.configured)
+            .choose(|| answer.hostname_as_sent(), || query.and_then(|query| query.message.own_hostname()));
+        let [a, b, c, d] = answer.yiaddr.octets();
+        let client_says = || query.and_then(|query| query.message.hostname());
+        let replaces = subnet.is_some_and(|subnet| subnet.replaces_client_name);
+        let is_made_up =
+            !hostname.is_empty() && is_made_up(&hostname, &format!("{a}-{b}-{c}-{d}"), client_says, replaces);
+        let hostname = if is_made_up { hostname } else { hostname.into_lower_case() };
         Some(Self {
             address: answer.yiaddr,
             hwaddr: asker.chaddr,
             client_id: asker.client_id().map(|octets| ClientId::new(&octets)),
             match_client_id: subnet.map_or(config.match_client_id, |subnet| subnet.match_client_id),
-            hostname: HostnameFrom::or_default(tracker.config.hostname, config.configured)
-                .choose(|| answer.hostname(), || own_name.clone()),
-            own_name,
+            hostname,
+            is_made_up,
             mask: answer.subnet_mask(),
             cltt: at.whole_second(),
             // RFC 2131 has the server always say how long; one that does not gives no end.
@@ -295,6 +419,8 @@ impl View4 {
                 match_client_id: subnet.match_client_id,
             }),
             kind: query.map(|query| query.message.request_kind(is_broadcast(query))),
+            place,
+            relay: exchange.either().and_then(Relay4::of).map(Arc::new),
         })
     }
 
@@ -314,6 +440,8 @@ impl View4 {
             valid_lifetime: self.valid_lifetime,
             state: LeaseState::Default,
             subnet_id: self.subnet.map(|subnet| subnet.id),
+            place: Arc::clone(&self.place),
+            relay: self.relay.clone(),
         }
     }
 
@@ -326,7 +454,9 @@ impl View4 {
     /// hardware address.
     fn other_record(&self, tracker: &Tracker) -> Option<Ipv4Addr> {
         let elsewhere = |lease: &Lease4| {
-            lease.address != self.address && self.is_owner(lease) && self.is_same_network(tracker, lease.address)
+            lease.address != self.address
+                && self.is_owner(lease)
+                && self.is_same_network(tracker, lease.address)
         };
         let by_client_id = self.client_id().and_then(|client_id| {
             tracker.leases4.owned(Owner::ClientId(client_id.octets()), elsewhere).first().copied()
@@ -346,7 +476,9 @@ impl View4 {
     /// the answer does.
     fn is_same_network(&self, tracker: &Tracker, other: Ipv4Addr) -> bool {
         tracker.config.dhcp4.same_network(self.address, other).unwrap_or_else(|| {
-            self.mask.is_some_and(|mask| self.address.to_bits() & mask.to_bits() == other.to_bits() & mask.to_bits())
+            self.mask.is_some_and(|mask| {
+                self.address.to_bits() & mask.to_bits() == other.to_bits() & mask.to_bits()
+            })
         })
     }
 
@@ -358,11 +490,8 @@ impl View4 {
     }
 
     /// The host name in `lease4_renew`. A name that the server makes up from the address is made after that hook point.
-    fn renewed_hostname(&self) -> Box<[u8]> {
-        let first_label = self.hostname.split(|&octet| octet == b'.').next().unwrap_or_default();
-        let from_address = self.address.to_string().replace('.', "-");
-        let made_up = first_label.ends_with(from_address.as_bytes()) && self.own_name.as_ref() != Some(&self.hostname);
-        if made_up { Box::default() } else { self.hostname.clone() }
+    fn renewed_hostname(&self) -> Octets {
+        if self.is_made_up { Octets::default() } else { self.hostname.clone() }
     }
 }
 
@@ -394,7 +523,7 @@ mod tests {
         payload[28..34].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
         payload.extend([99, 130, 83, 99, 53, 1, kind, 51, 4, 0, 0, 0, 60, 255]);
         let source = "192.0.2.1:67".parse().unwrap();
-        Observed::V4(Observed4 {
+        Observed::V4(Arc::new(Observed4 {
             interface: Arc::new(Interface { index: Some(2), name: "s0".to_owned() }),
             direction: if kind == 5 { Direction::Out } else { Direction::In },
             vlans: VlanTags::default(),
@@ -403,7 +532,7 @@ mod tests {
             source,
             destination: to.parse().unwrap(),
             message: dhcpv4::parse(&payload),
-        })
+        }))
     }
 
     #[test]

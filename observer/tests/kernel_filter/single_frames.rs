@@ -346,7 +346,7 @@ fn a_frame_cut_short_is_passed_by_at_every_length() {
                 unreadable += u64::from(length < *readable);
             }
             assert!(
-                unreadable > 4,
+                unreadable >= 4,
                 "{program}: the kernel ran too few of the cut frames for this test to mean much"
             );
             assert_eq!(programs.count(Counter::Unreadable), unreadable, "{program}: readable at {readable}");
@@ -441,52 +441,52 @@ fn a_frame_longer_than_the_limit_is_cut_and_counted() {
     }
 }
 
-/// Not a test: prints what a program costs per frame. `cargo test --release --test kernel_filter -- --ignored cost`
+/// Not a test: prints what a program costs per frame.
+/// `cargo test --test kernel_filter -- --ignored --nocapture cost`
 #[test]
 #[ignore = "a measurement, not a test"]
 fn cost() {
     if !privilege::granted() {
         return;
     }
-    let tcp = V4 { protocol: TCP, ..V4::default() }.frame(&[0; 1000]);
-    let tcp6 = v6_frame(TCP, &[0; 1000]);
-    let dns = V4::default().frame(&udp(53, 4000, &[0; 100]));
-    let dns6 = v6_frame(UDP, &udp(53, 4000, &[0; 100]));
-    let tagged = ethernet(&[(0x8100, 5)], IPV4, &V4 { protocol: TCP, ..V4::default() }.packet(&[0; 1000]));
+    let tcp = V4 { protocol: TCP, ..V4::default() };
+    let frames = [
+        ("TCP over IPv4", tcp.frame(&[0; 1000])),
+        ("TCP over IPv6", v6_frame(TCP, &[0; 1000])),
+        ("TCP in a VLAN", ethernet(&[(0x8100, 5)], IPV4, &tcp.packet(&[0; 1000]))),
+        ("UDP over IPv4", V4::default().frame(&udp(53, 4000, &[0; 100]))),
+        ("UDP over IPv6", v6_frame(UDP, &udp(53, 4000, &[0; 100]))),
+    ];
     let mut programs = Programs::load(1 << 20);
-    for program in [programs::EMPTY, programs::IN, programs::OUT, programs::XDP] {
-        for (what, frame) in [
-            ("TCP over IPv4", &tcp),
-            ("TCP over IPv6", &tcp6),
-            ("TCP in a VLAN", &tagged),
-            ("UDP over IPv4", &dns),
-            ("UDP over IPv6", &dns6),
-            ("DHCPv4, ring full", &frames::dhcpv4()),
-        ] {
-            let mut least = std::time::Duration::MAX;
-            for _ in 0..7 {
-                let mut options = TestRunOptions::new();
-                options.data_in = Some(frame);
-                options.repeat = 1_000_000;
-                let result = programs.test_run(program, options).expect("the kernel runs the program");
-                least = least.min(result.duration);
+    // The least of many short runs is what the program costs; the rest is what else the machine did meanwhile. The
+    // programs take turns so that a slow moment does not fall on one of them.
+    let least = |programs: &mut Programs, program: &str, frame: &[u8], repeat: u32| {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.repeat = repeat;
+        programs.test_run(program, options).expect("the kernel runs the program").duration.as_nanos()
+    };
+    for (what, frame) in &frames {
+        let names = [programs::EMPTY, programs::IN, programs::OUT, programs::XDP];
+        let mut costs = [u128::MAX; 4];
+        for _ in 0..100 {
+            for (cost, program) in costs.iter_mut().zip(names) {
+                *cost = (*cost).min(least(&mut programs, program, frame, 100_000));
             }
-            println!("{program:22} {what:18} {:>4} ns", least.as_nanos());
         }
-        programs.taken();
+        println!(
+            "{what:18} empty {} ns, in {} ns, out {} ns, XDP {} ns",
+            costs[0], costs[1], costs[2], costs[3]
+        );
     }
-    // With room in the ring: few enough frames that they fit.
+    let dhcp = frames::dhcpv4();
     for program in [programs::IN, programs::XDP] {
-        let mut least = std::time::Duration::MAX;
+        let mut cost = u128::MAX;
         for _ in 0..200 {
-            let frame = frames::dhcpv4();
-            let mut options = TestRunOptions::new();
-            options.data_in = Some(&frame);
-            options.repeat = 2_000;
-            let result = programs.test_run(program, options).expect("the kernel runs the program");
-            least = least.min(result.duration);
+            // Few enough that all fit in the ring.
+            cost = cost.min(least(&mut programs, program, &dhcp, 2_000));
             programs.taken();
         }
-        println!("{program:22} {:18} {:>4} ns", "DHCPv4, taken", least.as_nanos());
+        println!("{:18} {program} {cost} ns", "DHCPv4, taken");
     }
 }

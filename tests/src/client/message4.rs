@@ -21,6 +21,8 @@ pub mod option {
     pub const PARAMETERS: u8 = 55;
     /// Client identifier.
     pub const CLIENT_ID: u8 = 61;
+    /// Client FQDN (RFC 4702).
+    pub const FQDN: u8 = 81;
     /// Relay agent information (RFC 3046).
     pub const RELAY_AGENT: u8 = 82;
 }
@@ -45,6 +47,10 @@ pub enum Kind {
 pub struct Message4 {
     /// 1 for a query, 2 for an answer.
     pub op: u8,
+    /// The type of the hardware address.
+    pub htype: u8,
+    /// The length of the hardware address.
+    pub hlen: u8,
     /// How many relays it has passed.
     pub hops: u8,
     /// The transaction.
@@ -74,6 +80,8 @@ impl Message4 {
         let options = vec![(option::MESSAGE_TYPE, vec![kind as u8])];
         Self {
             op: 1,
+            htype: 1,
+            hlen: 6,
             hops: 0,
             xid,
             secs: 0,
@@ -114,9 +122,15 @@ impl Message4 {
         self
     }
 
+    /// The same without an option.
+    pub fn without(mut self, code: u8) -> Self {
+        self.options.retain(|(found, _)| *found != code);
+        self
+    }
+
     /// The message's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![self.op, 1, 6, self.hops];
+        let mut bytes = vec![self.op, self.htype, self.hlen, self.hops];
         bytes.extend(self.xid.to_be_bytes());
         bytes.extend(self.secs.to_be_bytes());
         bytes.extend(self.flags.to_be_bytes());
@@ -161,6 +175,8 @@ impl Message4 {
         }
         Some(Self {
             op: *bytes.first()?,
+            htype: *bytes.get(1)?,
+            hlen: *bytes.get(2)?,
             hops: *bytes.get(3)?,
             xid: u32::from_be_bytes(bytes.get(4..8)?.try_into().ok()?),
             secs: short(8)?,

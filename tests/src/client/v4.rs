@@ -41,6 +41,8 @@ pub struct Client4 {
     pub options: Vec<(u8, Vec<u8>)>,
     /// Option 61, which goes into every message.
     pub client_id: Option<Vec<u8>>,
+    /// Type and length of the hardware address in every message.
+    pub hardware: (u8, u8),
     /// The flags field: 0x8000 asks for broadcast answers.
     pub flags: u16,
     /// The relay in between, if there is one.
@@ -61,6 +63,7 @@ impl Client4 {
             sequence: u32::from(number) << 24,
             options: Vec::new(),
             client_id: None,
+            hardware: (1, 6),
             flags: 0,
             relay: None,
             binding: None,
@@ -71,6 +74,30 @@ impl Client4 {
     pub fn host_name(mut self, name: &str) -> Self {
         self.options.push((option::HOST_NAME, name.into()));
         self
+    }
+
+    /// The same with a client identifier.
+    pub fn identified(mut self, client_id: &[u8]) -> Self {
+        self.client_id = Some(client_id.to_vec());
+        self
+    }
+
+    /// The same with a further option.
+    pub fn option(mut self, code: u8, value: impl Into<Vec<u8>>) -> Self {
+        self.options.push((code, value.into()));
+        self
+    }
+
+    /// The same behind a relay.
+    pub fn through(mut self, giaddr: &str, agent: Option<&[u8]>) -> Self {
+        let giaddr = giaddr.parse().expect("an address");
+        self.relay = Some(Relay4 { giaddr, agent: agent.map(<[u8]>::to_vec) });
+        self
+    }
+
+    /// The address that it holds.
+    pub fn address(&self) -> Result<Ipv4Addr> {
+        Ok(self.held()?.address)
     }
 
     /// The client's hardware address.
@@ -158,6 +185,7 @@ impl Client4 {
         self.sequence += 1;
         let mut query = Message4::query(kind, self.sequence, self.mac);
         query.flags = self.flags;
+        (query.htype, query.hlen) = self.hardware;
         query.options.extend(self.client_id.iter().map(|id| (option::CLIENT_ID, id.clone())));
         query
     }
@@ -204,7 +232,10 @@ impl Client4 {
         let answer = self.socket.receive(PATIENCE, |frame| {
             let datagram = Datagram::decode(frame).filter(|datagram| datagram.from.port() == 67)?;
             let message = Message4::decode(&datagram.payload)?;
-            (message.op == 2 && message.xid == query.xid && message.chaddr == self.mac).then_some(message)
+            // An answer repeats as much of the hardware address as is valid.
+            let valid = usize::from(query.hlen).min(query.chaddr.len());
+            let own = message.xid == query.xid && message.chaddr[..valid] == query.chaddr[..valid];
+            (message.op == 2 && own).then_some(message)
         })?;
         let Some(answer) = answer else { bail!("no answer to {query:?}") };
         ensure!(wanted.iter().any(|kind| answer.is(*kind)), "expected {wanted:?}, the answer was {answer:?}");

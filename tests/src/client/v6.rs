@@ -49,7 +49,12 @@ pub struct Client6 {
 impl Client6 {
     /// The client of this number behind `cable`, whose server is at 2001:db8:1::1.
     pub fn new(cable: &Cable, number: u8, associations: Vec<Ia>) -> Result<Self> {
-        let mac = client_mac(number);
+        Self::with_mac(cable, client_mac(number), associations)
+    }
+
+    /// The client of this hardware address, whose last octet is its number.
+    pub fn with_mac(cable: &Cable, mac: [u8; 6], associations: Vec<Ia>) -> Result<Self> {
+        let number = mac[5];
         let [a, b, c, d, e, f] = mac.map(u16::from);
         let link_local =
             Ipv6Addr::new(0xfe80, 0, 0, 0, (a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f);
@@ -71,6 +76,24 @@ impl Client6 {
         })
     }
 
+    /// The same with another DUID.
+    pub fn known_as(mut self, duid: &[u8]) -> Self {
+        self.duid = duid.to_vec();
+        self
+    }
+
+    /// The same with a further option in every message.
+    pub fn option(mut self, code: u16, value: &[u8]) -> Self {
+        self.options.push((code, value.to_vec()));
+        self
+    }
+
+    /// The address or prefix that it holds in the association at this place.
+    pub fn address(&self, place: usize) -> Result<Ipv6Addr> {
+        let held = self.associations.get(place).and_then(|association| association.items.first());
+        Ok(held.context("the client holds no address")?.address)
+    }
+
     /// The same behind relays, the one next to the client first.
     pub fn through(mut self, relays: Vec<Relay6>) -> Result<Self> {
         if let Some(last) = relays.last() {
@@ -78,6 +101,18 @@ impl Client6 {
         }
         self.relays = relays;
         Ok(self)
+    }
+
+    /// The same behind one relay on the server's link, whose link-address this is.
+    pub fn through_link(self, link: &str) -> Result<Self> {
+        let (address, link) = ("2001:db8:1::2".parse()?, link.parse()?);
+        self.through(vec![Relay6 { address, link, options: Options::new() }])
+    }
+
+    /// The same without relays.
+    pub fn direct(mut self) -> Self {
+        self.relays.clear();
+        self
     }
 
     /// SOLICIT, then the REQUEST of what was advertised. Returns the REPLY.

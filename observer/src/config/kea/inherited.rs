@@ -1,6 +1,7 @@
 //! Parameters that a subnet inherits from its shared network, and that from the global scope.
 
-use crate::config::json::Map;
+use crate::config::KeaVersion;
+use crate::config::json::{Field, Map};
 use crate::config::place::ConfigError;
 use crate::config::timers::{CacheRule, VALID_LIFETIME};
 use crate::time::Lifetime;
@@ -10,22 +11,23 @@ use crate::time::Lifetime;
 pub(super) struct Inherited {
     pub(super) match_client_id: bool,
     pub(super) store_extended_info: bool,
+    pub(super) replaces_client_name: bool,
     pub(super) valid_lifetime: Lifetime,
     pub(super) cache: CacheRule,
 }
 
-impl Default for Inherited {
-    fn default() -> Self {
+impl Inherited {
+    /// What is in force where no scope says anything.
+    pub(super) fn of(version: KeaVersion) -> Self {
         Self {
             match_client_id: true,
             store_extended_info: false,
+            replaces_client_name: false,
             valid_lifetime: VALID_LIFETIME,
-            cache: CacheRule::default(),
+            cache: CacheRule::of(version),
         }
     }
-}
 
-impl Inherited {
     /// These with what `scope` says itself, each parameter on its own.
     pub(super) fn within(&self, scope: &Map) -> Result<Self, ConfigError> {
         let mut inner = self.clone();
@@ -34,6 +36,9 @@ impl Inherited {
         }
         if let Some(field) = scope.get("store-extended-info") {
             inner.store_extended_info = field.boolean()?;
+        }
+        if let Some(field) = scope.get("ddns-replace-client-name") {
+            inner.replaces_client_name = replaces_client_name(field)?;
         }
         if let Some(field) = scope.get("valid-lifetime") {
             inner.valid_lifetime = Lifetime::from_wire(wrapped(field.integer()?));
@@ -45,6 +50,15 @@ impl Inherited {
             inner.cache.max_age = Some(wrapped(field.integer()?));
         }
         Ok(inner)
+    }
+}
+
+/// Whether the server makes up a name also for a client that brings one.
+fn replaces_client_name(field: Field<'_>) -> Result<bool, ConfigError> {
+    match field.text()? {
+        "always" | "when-present" => Ok(true),
+        "never" | "when-not-present" => Ok(false),
+        _ => Err(field.expected("one of always, never, when-present, when-not-present")),
     }
 }
 

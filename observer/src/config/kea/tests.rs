@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::config::KeaVersion;
 use super::*;
 use crate::config::dhcp4::Subnet4;
 use crate::config::dhcp6::PdPool;
@@ -34,7 +35,7 @@ impl Directory {
 
     /// The error of loading `kea.conf` with this content, without the directory's name.
     fn error_of(&self, bytes: impl AsRef<[u8]>) -> String {
-        let error = load(&[self.write("kea.conf", bytes)]).unwrap_err().to_string();
+        let error = load(&[self.write("kea.conf", bytes)], KeaVersion::default()).unwrap_err().to_string();
         error.replace(&format!("{}/", self.0.display()), "")
     }
 }
@@ -46,7 +47,7 @@ impl Drop for Directory {
 }
 
 fn parse(text: impl AsRef<[u8]>) -> ServerConfig {
-    load(&[Directory::new().write("kea.conf", text)]).unwrap()
+    load(&[Directory::new().write("kea.conf", text)], KeaVersion::default()).unwrap()
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -63,7 +64,7 @@ fn v6(text: &str) -> Ipv6Addr {
 
 #[test]
 fn the_golden_configurations_are_read() {
-    let config = load(&[fixture("golden4.conf"), fixture("golden6.conf")]).unwrap();
+    let config = load(&[fixture("golden4.conf"), fixture("golden6.conf")], KeaVersion::default()).unwrap();
     assert!(config.dhcp4.configured && config.dhcp6.configured);
     let names: Vec<_> = config.dhcp4.subnets().iter().map(|subnet| (subnet.id, subnet.name())).collect();
     assert_eq!(names, [(7, "192.0.2.0/24".into()), (8, "198.51.100.0/24".into())]);
@@ -80,7 +81,7 @@ fn the_golden_configurations_are_read() {
 
 #[test]
 fn without_a_file_there_are_keas_defaults() {
-    let config = load(&[]).unwrap();
+    let config = load(&[], KeaVersion::default()).unwrap();
     assert!(!config.dhcp4.configured && !config.dhcp6.configured);
     assert_eq!(config.dhcp4.decline_probation_period, 86_400);
     assert_eq!(config.dhcp6.expired_leases, ExpiredLeases::default());
@@ -90,7 +91,7 @@ fn without_a_file_there_are_keas_defaults() {
 /// Ids and lifetimes of this very file were compared with what `config-get` of Kea 2.2.0 answers.
 #[test]
 fn ids_and_inheritance_are_those_of_kea() {
-    let dhcp4 = load(&[fixture("office.conf")]).unwrap().dhcp4;
+    let dhcp4 = load(&[fixture("office.conf")], KeaVersion::default()).unwrap().dhcp4;
     let share = |threshold| CacheRule { threshold: Some(threshold), max_age: None };
     let floor = |threshold| CacheRule { threshold: Some(threshold), max_age: Some(60) };
     let found: Vec<_> = dhcp4
@@ -183,11 +184,11 @@ fn each_family_comes_once() {
     let both = directory.write("both.conf", "{\"Dhcp6\":{},\"Dhcp4\":{}}");
     let four = directory.write("four.conf", "{\n  \"Dhcp4\": {} }");
     let six = directory.write("six.conf", "{\"Dhcp6\":{\"decline-probation-period\":7}}");
-    assert_eq!(load(&[four.clone(), six]).unwrap().dhcp6.decline_probation_period, 7);
-    let config = load(std::slice::from_ref(&both)).unwrap();
+    assert_eq!(load(&[four.clone(), six], KeaVersion::default()).unwrap().dhcp6.decline_probation_period, 7);
+    let config = load(std::slice::from_ref(&both), KeaVersion::default()).unwrap();
     assert!(config.dhcp4.configured && config.dhcp6.configured);
     let shown = directory.0.display();
-    let error = load(&[both, four]).unwrap_err().to_string();
+    let error = load(&[both, four], KeaVersion::default()).unwrap_err().to_string();
     assert_eq!(
         error,
         format!(
@@ -201,7 +202,7 @@ fn each_family_comes_once() {
 fn the_installed_examples_are_read() {
     for path in ["/etc/kea/kea-dhcp4.conf", "/etc/kea/kea-dhcp6.conf"] {
         if Path::new(path).exists() {
-            let config = load(&[path.into()]).unwrap();
+            let config = load(&[path.into()], KeaVersion::default()).unwrap();
             assert!(config.dhcp4.configured || config.dhcp6.configured);
         }
     }

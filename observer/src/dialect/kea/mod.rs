@@ -5,31 +5,26 @@ mod query4;
 mod query6;
 mod reference;
 
-use std::fmt::Write as _;
+use crate::config::KeaVersion;
+use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
 
-use crate::tracker::{LeaseEvent, Occurrence};
-
+use super::observer;
 use super::invocation::{Invocation, Strings};
 use super::text;
 use super::variable::{write_all, write_one};
 
-use lease::{LEASE4, LEASE6};
 use query4::{Client4, QUERY4, SUBNET4, pkt4};
-use query6::{PKT6_IA, QUERY6};
+use query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
 
-pub use reference::{Row, reference};
+pub(super) use lease::{LEASE4, LEASE6};
+pub(super) use reference::reference;
 
 /// The call that Kea would have made for this event, and the `OBSERVER_` variables behind Kea's own.
-pub fn invocation(event: &LeaseEvent) -> Invocation {
+pub fn invocation(event: &LeaseEvent, version: KeaVersion) -> Invocation {
     // Room for the largest call that is common, so that it is not moved while it grows.
-    let mut environment = Strings::with_capacity(56, 1_536);
-    write_environment(&mut environment, &event.occurrence);
-    write_one(&mut environment, "OBSERVER_EVENT", |out| out.extend_from_slice(event.event.name().as_bytes()));
-    for (name, is_so) in [("OBSERVER_INFERRED", event.is_inferred()), ("OBSERVER_ESTIMATED", event.estimated)] {
-        if is_so {
-            write_one(&mut environment, name, |out| out.push(b'1'));
-        }
-    }
+    let mut environment = Strings::with_capacity(80, 2_560);
+    write_environment(&mut environment, &event.occurrence, version);
+    observer::write(&mut environment, event);
     let mut arguments = Strings::with_capacity(1, 20);
     arguments.push(hook_point(&event.occurrence).as_bytes());
     Invocation { at: event.at, arguments, environment }
@@ -50,11 +45,12 @@ pub fn hook_point(occurrence: &Occurrence) -> &'static str {
         Occurrence::Release6 { .. } => "lease6_release",
         Occurrence::Decline6 { .. } => "lease6_decline",
         Occurrence::Expire6 { .. } => "lease6_expire",
+        Occurrence::Register6 { .. } => "addr6_register",
         Occurrence::Recover6 { .. } => "lease6_recover",
     }
 }
 
-fn write_environment(environment: &mut Strings, occurrence: &Occurrence) {
+fn write_environment(environment: &mut Strings, occurrence: &Occurrence, version: KeaVersion) {
     match occurrence {
         Occurrence::Renew4 { exchange, subnet, lease } => {
             write_all(environment, "", QUERY4, exchange);
@@ -81,12 +77,12 @@ fn write_environment(environment: &mut Strings, occurrence: &Occurrence) {
         }
         Occurrence::Recover4 { lease } => write_all(environment, "LEASE4_", LEASE4, lease),
         Occurrence::Renew6 { exchange, ia, lease } | Occurrence::Rebind6 { exchange, ia, lease } => {
-            write_all(environment, "", QUERY6, exchange);
+            write_query6(environment, exchange, version);
             write_all(environment, "LEASE6_", LEASE6, lease);
             write_all(environment, "", PKT6_IA, ia);
         }
         Occurrence::Committed6 { exchange, leases, deleted } => {
-            write_all(environment, "", QUERY6, exchange);
+            write_query6(environment, exchange, version);
             write_list(environment, "LEASES6", leases, |environment, prefix, lease| {
                 write_all(environment, prefix, LEASE6, lease);
             });
@@ -95,14 +91,29 @@ fn write_environment(environment: &mut Strings, occurrence: &Occurrence) {
             });
         }
         Occurrence::Release6 { exchange, lease } | Occurrence::Decline6 { exchange, lease } => {
-            write_all(environment, "", QUERY6, exchange);
+            write_query6(environment, exchange, version);
             write_all(environment, "LEASE6_", LEASE6, lease);
         }
         Occurrence::Expire6 { lease, remove } => {
             write_all(environment, "LEASE6_", LEASE6, lease);
             write_remove(environment, *remove);
         }
+        Occurrence::Register6 { exchange, old, lease } => {
+            write_query6(environment, exchange, version);
+            write_one(environment, "ADDRESS6", |out| text::ipv6(out, lease.address));
+            if let Some(old) = old {
+                write_all(environment, "OLD_LEASE6_", LEASE6, old);
+            }
+            write_all(environment, "NEW_LEASE6_", LEASE6, lease);
+        }
         Occurrence::Recover6 { lease } => write_all(environment, "LEASE6_", LEASE6, lease),
+    }
+}
+
+fn write_query6(environment: &mut Strings, exchange: &Exchange6, version: KeaVersion) {
+    write_all(environment, "", QUERY6, exchange);
+    if version.shows_relay_options() {
+        write_all(environment, "", QUERY6_RELAY, exchange);
     }
 }
 
@@ -112,12 +123,16 @@ fn write_remove(environment: &mut Strings, remove: bool) {
 
 /// `<NAME>_SIZE`, then the variables of each element behind `<NAME>_AT<index>_`.
 fn write_list<L>(environment: &mut Strings, name: &str, list: &[L], write: impl Fn(&mut Strings, &str, &L)) {
-    let mut prefix = format!("{name}_SIZE");
-    write_one(environment, &prefix, |out| text::number(out, list.len()));
+    environment.push_variable(name, "_SIZE", |out| {
+        text::number(out, list.len());
+        true
+    });
+    let mut prefix = String::with_capacity(name.len() + 8);
     for (index, element) in list.iter().enumerate() {
         prefix.clear();
-        // Writing to a string cannot fail.
-        let _ = write!(prefix, "{name}_AT{index}_");
+        for piece in [name, "_AT", itoa::Buffer::new().format(index), "_"] {
+            prefix.push_str(piece);
+        }
         write(environment, &prefix, element);
     }
 }

@@ -1,8 +1,6 @@
 //! `QUERY4_*`, `SUBNET4_*`, `PKT4_*`.
 
-use std::borrow::Cow;
-
-use crate::dhcpv4::{Message, agent_sub_option, code, normalise_agent_information};
+use crate::dhcpv4::{Message, Options, agent_sub_option, code, normalise_agent_information};
 use crate::dialect::text;
 use crate::dialect::variable::{Source, Variable};
 use crate::identity::HardwareAddress;
@@ -27,12 +25,14 @@ fn of_either(exchange: &Exchange4, write: impl FnOnce(&Observed4)) {
     }
 }
 
-fn agent_information(exchange: &Exchange4) -> Option<Cow<'_, [u8]>> {
-    repeated(exchange)?.options.get(code::RELAY_AGENT_INFORMATION)
+/// The options of what repeats the question's relay agent information, if there is any.
+fn relayed(exchange: &Exchange4) -> Option<&Options> {
+    repeated(exchange).map(|message| &message.options).filter(|options| options.contains(code::RELAY_AGENT_INFORMATION))
 }
 
-fn sub_option(exchange: &Exchange4, code: u8, out: &mut Vec<u8>) -> bool {
-    match agent_information(exchange).and_then(|payload| agent_sub_option(&payload, code)) {
+fn sub_option(exchange: &Exchange4, wanted: u8, out: &mut Vec<u8>) -> bool {
+    let pieces = relayed(exchange).map(|options| options.pieces(code::RELAY_AGENT_INFORMATION));
+    match pieces.and_then(|pieces| agent_sub_option(pieces, wanted)) {
         Some(payload) => {
             text::upper_hex(out, &payload);
             true
@@ -54,7 +54,8 @@ fn frame_address_type(out: &mut Vec<u8>, octets: Option<[u8; 6]>) {
 pub(super) const QUERY4: &[Variable<Exchange4>] = &[
     Variable::always("QUERY4_TYPE", Source::Observed, "message type of the question, such as `DHCPREQUEST`", |exchange, out| {
         of_query(exchange, |query| {
-            let name = query.message.message_type.map_or("UNKNOWN", |message_type| message_type.name());
+            // Kea's BOOTP library makes a request of what has no type.
+            let name = query.message.message_type.map_or("DHCPREQUEST", |message_type| message_type.name());
             out.extend_from_slice(name.as_bytes());
         });
     }),
@@ -126,8 +127,8 @@ pub(super) const QUERY4: &[Variable<Exchange4>] = &[
         of_query(exchange, |query| frame_address_type(out, query.source_mac));
     }),
     Variable::sometimes("QUERY4_OPTION_82", Source::Observed, "relay agent information, `0x` and hexadecimal, sub-options by code", |exchange, out| {
-        agent_information(exchange).is_some_and(|payload| {
-            text::upper_hex(out, &normalise_agent_information(&payload));
+        relayed(exchange).is_some_and(|options| {
+            text::upper_hex(out, &normalise_agent_information(options.pieces(code::RELAY_AGENT_INFORMATION)));
             true
         })
     }),

@@ -1,5 +1,6 @@
 //! `QUERY6_*`, `PKT6_IA_*`.
 
+use crate::dhcpv6::code;
 use crate::dialect::text;
 use crate::dialect::variable::{Source, Variable};
 use crate::tracker::{Exchange6, IaReference, Observed6};
@@ -51,6 +52,29 @@ pub(super) const QUERY6: &[Variable<Exchange6>] = &[
     Variable::always("QUERY6_PROTO", Source::Constant, "always `UDP`", |_, out| out.extend_from_slice(b"UDP")),
     Variable::always("QUERY6_CLIENT_ID", Source::Observed, "the client's DUID", |exchange, out| {
         of_either(exchange, |observed| text::colon_hex(out, observed.message.client_duid().unwrap_or_default()));
+    }),
+];
+
+fn relay_option(exchange: &Exchange6, code: u16, out: &mut Vec<u8>) -> bool {
+    match exchange.either().and_then(|observed| observed.message.relay_option(code)) {
+        Some(payload) => {
+            text::upper_hex(out, payload);
+            true
+        }
+        None => false,
+    }
+}
+
+/// What the relay nearest to the client said of it, for Kea 3.0 and later.
+pub(super) const QUERY6_RELAY: &[Variable<Exchange6>] = &[
+    Variable::sometimes("QUERY6_OPTION_18", Source::Observed, "interface-id of the relay, `0x` and hexadecimal (3.0)", |exchange, out| {
+        relay_option(exchange, code::INTERFACE_ID, out)
+    }),
+    Variable::sometimes("QUERY6_OPTION_37", Source::Observed, "remote-id of the relay, `0x` and hexadecimal (3.0)", |exchange, out| {
+        relay_option(exchange, code::REMOTE_ID, out)
+    }),
+    Variable::sometimes("QUERY6_OPTION_38", Source::Observed, "subscriber-id of the relay, `0x` and hexadecimal (3.0)", |exchange, out| {
+        relay_option(exchange, code::SUBSCRIBER_ID, out)
     }),
 ];
 

@@ -1,38 +1,11 @@
-//! The table of variables in the README, made from the tables that write them.
+//! Kea's variables in the reference.
 
-use crate::dialect::variable::{Source, Variable};
+use crate::dialect::reference::{Row, rows};
+use crate::dialect::variable::Source;
 
 use super::lease::{LEASE4, LEASE6};
 use super::query4::{QUERY4, SUBNET4, pkt4};
-use super::query6::{PKT6_IA, QUERY6};
-
-/// One line of the reference.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The variable; `<i>` stands for an index from 0.
-    pub name: String,
-    /// The hook points that have it.
-    pub hook_points: &'static str,
-    /// How its value is known.
-    pub source: Source,
-    /// Whether it is left out, rather than empty, when there is no value.
-    pub optional: bool,
-    /// What it says.
-    pub meaning: &'static str,
-}
-
-fn rows<T: ?Sized>(hook_points: &'static str, prefix: &str, variables: &[Variable<T>]) -> Vec<Row> {
-    variables
-        .iter()
-        .map(|variable| Row {
-            name: format!("{prefix}{}", variable.name),
-            hook_points,
-            source: variable.source,
-            optional: variable.is_optional(),
-            meaning: variable.meaning,
-        })
-        .collect()
-}
+use super::query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
 
 fn row(
     name: &str,
@@ -45,9 +18,9 @@ fn row(
 }
 
 /// Every variable of every hook point, in the order in which a hook gets them.
-pub fn reference() -> Vec<Row> {
+pub(in crate::dialect) fn reference() -> Vec<Row> {
     const QUERIES4: &str = "lease4_renew, leases4_committed, lease4_release, lease4_decline";
-    const QUERIES6: &str = "lease6_renew, lease6_rebind, leases6_committed, lease6_release, lease6_decline";
+    const QUERIES6: &str = "lease6_renew, lease6_rebind, leases6_committed, lease6_release, lease6_decline, addr6_register";
     const ONE4: &str = "lease4_renew, lease4_release, lease4_decline, lease4_expire, lease4_recover";
     const ONE6: &str =
         "lease6_renew, lease6_rebind, lease6_release, lease6_decline, lease6_expire, lease6_recover";
@@ -63,6 +36,10 @@ pub fn reference() -> Vec<Row> {
         row("DELETED_LEASES4_SIZE", "leases4_committed", Source::Tracked, false, "how many leases it took away"),
         rows("leases4_committed", "DELETED_LEASES4_AT<i>_", LEASE4),
         rows(QUERIES6, "", QUERY6),
+        rows(QUERIES6, "", QUERY6_RELAY),
+        row("ADDRESS6", "addr6_register", Source::Observed, false, "the registered address (3.0)"),
+        rows("addr6_register", "OLD_LEASE6_", LEASE6),
+        rows("addr6_register", "NEW_LEASE6_", LEASE6),
         rows(ONE6, "LEASE6_", LEASE6),
         rows(EXTENDED6, "", PKT6_IA),
         row("LEASES6_SIZE", "leases6_committed", Source::Tracked, false, "how many leases the exchange gave"),
@@ -76,22 +53,6 @@ pub fn reference() -> Vec<Row> {
             false,
             "`true` if the server deletes the record at once (`flush-reclaimed-timer-wait-time` 0)",
         ),
-        row(
-            "OBSERVER_EVENT",
-            "all",
-            Source::Tracked,
-            false,
-            "`commit`, `renew`, `rebind`, `release`, `decline`, `expire` or `recover`",
-        ),
-        row("OBSERVER_INFERRED", "all", Source::Tracked, true, "`1`: the question behind the answer was not seen"),
-        row(
-            "OBSERVER_ESTIMATED",
-            "all",
-            Source::Tracked,
-            true,
-            "`1`: no frame said so; it follows from what the server did next or from its known rules",
-        ),
-        row("OBSERVER_ATTEMPT", "all", Source::Tracked, false, "`1`, or more when the hook is started again"),
     ]
     .concat()
 }

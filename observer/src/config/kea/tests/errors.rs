@@ -1,5 +1,6 @@
 //! What an error says, and where.
 
+use crate::config::KeaVersion;
 use super::*;
 
 #[test]
@@ -226,6 +227,6 @@ fn a_long_value_is_clipped_and_stays_on_one_line() {
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let path = Directory::new().0.join("kea.conf");
-    let error = load(std::slice::from_ref(&path)).unwrap_err().to_string();
+    let error = load(std::slice::from_ref(&path), KeaVersion::default()).unwrap_err().to_string();
     assert_eq!(error, format!("{}: No such file or directory (os error 2)", path.display()));
 }

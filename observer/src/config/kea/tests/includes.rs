@@ -1,5 +1,6 @@
 //! Files inside files.
 
+use crate::config::KeaVersion;
 use super::*;
 
 #[test]
@@ -11,7 +12,7 @@ fn an_included_file_is_found_beside_the_one_that_includes_it() {
         "kea.conf",
         "{\"Dhcp4\":{\"subnet4\":[{\"subnet\":\"10.0.0.0/8\"},<?\n include\t\"parts/more.json\"?>,]}}",
     );
-    let dhcp4 = load(&[path]).unwrap().dhcp4;
+    let dhcp4 = load(&[path], KeaVersion::default()).unwrap().dhcp4;
     let names: Vec<_> = dhcp4.subnets().iter().map(Subnet4::name).collect();
     assert_eq!(names, ["10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"]);
 }
@@ -70,6 +71,6 @@ fn includes_are_as_deep_as_in_kea_and_no_deeper() {
     }
     directory.write("12.json", "{}");
     let nested = |first: u32| format!("{{\"Dhcp4\":<?include \"{first}.json\"?>}}");
-    assert!(load(&[directory.write("kea.conf", nested(2))]).is_ok(), "11 inside the first");
+    assert!(load(&[directory.write("kea.conf", nested(2))], KeaVersion::default()).is_ok(), "11 inside the first");
     assert_eq!(directory.error_of(nested(1)), "11.json:1:11: found more than 11 files inside each other");
 }

@@ -1,0 +1,47 @@
+//! The scenarios: every row of the truth table that Kea 2.2 can show, and every shape of its variables.
+
+mod real;
+mod v4_binding;
+mod v4_end;
+mod v4_identity;
+mod v4_name;
+mod v4_refusal;
+mod v4_relay;
+mod v6_binding;
+mod v6_client;
+mod v6_end;
+mod v6_refusal;
+
+use crate::conformance::scenario::Scenario;
+
+/// All of them.
+pub fn all() -> Vec<Scenario> {
+    [
+        real::SCENARIOS,
+        v4_binding::SCENARIOS,
+        v4_end::SCENARIOS,
+        v4_refusal::SCENARIOS,
+        v4_relay::SCENARIOS,
+        v4_identity::SCENARIOS,
+        v4_name::SCENARIOS,
+        v6_binding::SCENARIOS,
+        v6_end::SCENARIOS,
+        v6_refusal::SCENARIOS,
+        v6_client::SCENARIOS,
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::all;
+
+    #[test]
+    fn names_are_unique() {
+        let all = all();
+        let names: BTreeSet<_> = all.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), all.len());
+    }
+}
