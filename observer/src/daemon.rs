@@ -17,7 +17,7 @@ use crate::drive::Driver;
 use crate::render;
 use crate::seed;
 use crate::time::Timestamp;
-use crate::tracker::{Answers, Limits};
+use crate::tracker::{Answers, Limits, network};
 
 /// Frames that are taken from the ring before anything else gets its turn.
 const BUDGET: usize = 1_024;
@@ -31,6 +31,8 @@ pub struct Options {
     pub capture: CaptureOptions,
     /// Whose answers make leases.
     pub answers: Answers,
+    /// Events that are not about leases.
+    pub network: network::Options,
     /// What is known of the server.
     pub config: Arc<ServerConfig>,
     /// Lease files of the server, from which the leases of before the start are learned.
@@ -75,7 +77,8 @@ pub async fn run(
     let capture = Capture::open(&options.capture)?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
-    let driver = Driver::new(options.config, options.answers, Limits::default());
+    let mut driver = Driver::new(options.config, options.answers, Limits::default());
+    driver.set_network_events(options.network);
     let mut daemon = Daemon { capture, driver, delivery, clock, events: 0, reported: Losses::default() };
     // No frame is older than this.
     let start = clock.now();

@@ -131,7 +131,7 @@ fn bring_up(namespace: &Namespace, end: &End) -> Result<Link> {
 }
 
 /// The topology of the recordings: `s0` beside the server, `c0` beside the clients.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cable {
     /// The observed side.
     pub server: Link,

@@ -19,6 +19,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tc", "iproute2"),
     ("tcpdump", "tcpdump"),
     ("perfdhcp", "kea-admin"),
+    ("unshare", "util-linux"),
     ("dhcpd", "isc-dhcp-server"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcrelay", "isc-dhcp-relay"),
@@ -27,7 +28,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("udhcpc", "udhcpc"),
     ("udhcpd", "udhcpd"),
     ("dhcp6c", "wide-dhcpv6-client"),
-    ("unshare", "util-linux"),
 ];
 
 /// Installs packages without starting their daemons: tests start their own, and nobody wants a DHCP server on the network

@@ -10,10 +10,12 @@ use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::made_up::is_made_up;
+use super::legs::Leg;
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
+    Answers, Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4,
+    SubnetName, Tracker,
 };
 
 /// The kind of a BOOTP question, which has no message type.
@@ -22,9 +24,9 @@ const BOOTP: MessageType = MessageType(0);
 /// What an answer has in common with its question: the transaction, the client, what kind of question it answers, and the
 /// relay (RFC 2131 table 3). A relay can overhear what is routed past it and send it on as well: the same question twice,
 /// and an answer to each.
-type Key = (u32, HardwareAddress, MessageType, Ipv4Addr);
+pub(super) type Key = (u32, HardwareAddress, MessageType, Ipv4Addr);
 
-fn key(observed: &Observed4, question: MessageType) -> Key {
+pub(super) fn key(observed: &Observed4, question: MessageType) -> Key {
     (observed.message.xid, observed.message.chaddr, question, observed.message.giaddr)
 }
 
@@ -52,14 +54,32 @@ impl Tracker {
                 }
             }
             (Op::Reply, None | Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
-                if self.answers.answer_counts(observed.direction) {
-                    self.answer4(at, observed);
-                } else {
+                if !self.answers.answer_counts(observed.direction) {
                     self.counters.foreign_answers += 1;
+                } else if !self.is_copy4(at, &observed) {
+                    self.answer4(at, observed);
                 }
             }
             _ => self.counters.other_messages += 1,
         }
+    }
+
+    /// Whether a mirror port showed the same a moment ago on the other side of a relay. A relay changes `hops`, `giaddr`
+    /// and option 82, and whom the message is sent to; what makes a lease stays.
+    fn is_copy4(&mut self, at: Timestamp, observed: &Observed4) -> bool {
+        let message = &observed.message;
+        let addresses = (message.ciaddr, message.yiaddr, message.requested_address(), message.server_id());
+        let said = (
+            message.message_type,
+            message.xid,
+            message.chaddr,
+            message.client_id(),
+            addresses,
+            message.lease_time(),
+        );
+        let copy = self.answers == Answers::Both && self.legs.is_copy(at, (4, said), Leg::of4(observed));
+        self.counters.relayed_copies += u64::from(copy);
+        copy
     }
 
     /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
@@ -69,12 +89,14 @@ impl Tracker {
             self.counters.other_messages += 1;
             return;
         }
-        let names_server = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
-        if names_server && !self.is_for_our_server(&observed) {
+        let unanswered = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
+        if unanswered && !self.is_for_our_server(&observed) {
             self.counters.foreign_queries += 1;
+        } else if (unanswered || self.fails_sanity_check(&observed)) && self.is_copy4(at, &observed) {
+            // What it caused was told when it was on its way to the relay.
         } else if self.fails_sanity_check(&observed) {
             self.rejected4(at, observed);
-        } else if names_server {
+        } else if unanswered {
             if let Some(observed) = self.held4.hold(at, observed) {
                 self.given_up4(at, observed);
             }
@@ -207,7 +229,11 @@ impl Tracker {
         let (state, hostname) = (stored.state, view.renewed_hostname());
         let lease = Lease4 { state, hostname, valid_lifetime, ..offered };
         let before = stored.clone();
-        self.emit(at, Event::Renew, Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) });
+        self.emit(
+            at,
+            Event::Renew,
+            Occurrence::Renew4 { exchange, subnet: view.subnet, lease: Box::new(lease) },
+        );
         self.remember_before([Some(before)], []);
     }
 
@@ -229,7 +255,14 @@ impl Tracker {
     }
 
     /// An ACK for an address of which the client has a record.
-    fn extended4(&mut self, at: Timestamp, exchange: Exchange4, view: &View4, stored: Lease4, mut granted: Lease4) {
+    fn extended4(
+        &mut self,
+        at: Timestamp,
+        exchange: Exchange4,
+        view: &View4,
+        stored: Lease4,
+        mut granted: Lease4,
+    ) {
         // A client that renews past its relay is still behind it.
         granted.relay = granted.relay.or_else(|| stored.relay.clone());
         let end = self.leases4.overtaken(at, &stored);

@@ -4,6 +4,7 @@ use crate::dialect::reference::{Row, rows};
 use crate::dialect::variable::Source;
 
 use super::exchange::EXCHANGE4;
+use super::network;
 use super::relays::AGENT_NAMES;
 
 const EXCHANGES: &str = "all but expire and recover";
@@ -22,7 +23,8 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         meaning,
     };
     let mut all = vec![
-        always("OBSERVER_EVENT", "`commit`, `renew`, `rebind`, `release`, `decline`, `expire` or `recover`"),
+        always("OBSERVER_EVENT", "`commit`, `renew`, `rebind`, `release`, `decline`, `expire` or `recover`; with `--network-events` also `unanswered`, \
+             `foreign-server`, `nak`, `pool-exhausted` or `conflict`"),
         always(
             "OBSERVER_CERTAINTY",
             "`observed`; `inferred`: the question behind the answer was not seen; `estimated`: no frame said so, it follows \
@@ -78,6 +80,7 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
     ] {
         all.push(row(&format!("OBSERVER_[AT<i>_]{word}"), lists, source, meaning));
     }
+    all.extend(network::reference());
     all.push(always("OBSERVER_ATTEMPT", "`1`, or more when the hook is started again"));
     all
 }
