@@ -31,6 +31,8 @@ pub struct Course<'a> {
     pub server: Server,
     /// The client.
     pub client: Client,
+    /// Whether the client is made to renew.
+    pub renews: bool,
     /// Whether the client can be brought to rebind within reason.
     pub rebinds: bool,
     /// Whether a relay overhears what is routed past it and sends it on as well.
@@ -57,9 +59,11 @@ impl Course<'_> {
         let watch = Watch::start(near, directory, self.options)?;
         let mut client = self.client.start(&far.namespace, &sub("first")?, NAME)?;
         watch.wait_for("commit", 1, PATIENCE)?;
-        client.settle()?;
-        client.renew()?;
-        watch.wait_for("renew", 1, PATIENCE)?;
+        if self.renews {
+            client.settle()?;
+            client.renew()?;
+            watch.wait_for("renew", 1, PATIENCE)?;
+        }
         if self.rebinds {
             client.settle()?;
             if !client.rebind()? {
@@ -76,6 +80,7 @@ impl Course<'_> {
         client.settle()?;
         client.release()?;
         watch.wait_for("release", 1, PATIENCE)?;
+        drop(client);
         let mut client = self.client.start(&far.namespace, &sub("second")?, NAME)?;
         watch.wait_for("commit", 2, PATIENCE)?;
         client.vanish()?;

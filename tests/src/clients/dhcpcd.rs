@@ -1,8 +1,9 @@
 //! dhcpcd of either family, which does everything when told.
 
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 
 use crate::clients::{INTERFACE, RunningClient};
@@ -67,7 +68,15 @@ impl RunningClient for Dhcpcd {
     }
 
     fn release(&mut self) -> Result<()> {
-        self.service.end(Signal::SIGALRM)
+        // Its processes do not always agree on when to end; what counts is what it has said by then.
+        // A signal that comes while it starts its hook can be lost.
+        for _ in 0..5 {
+            self.service.signal(Signal::SIGALRM)?;
+            if self.service.wait_for_log("received SIGALRM", Duration::from_secs(2)).is_ok() {
+                return Ok(());
+            }
+        }
+        bail!("dhcpcd does not hear SIGALRM: {}", self.service.log())
     }
 
     fn vanish(&mut self) -> Result<()> {
