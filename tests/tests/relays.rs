@@ -102,7 +102,8 @@ fn v4(server: Server, relay: Relay, client: Client) {
 /// DHCPv6 clients speak through the relay whatever they ask.
 fn v6(server: Server, relay: Relay, client: Client, leases: usize, rebinds: bool) {
     let facts: &[Fact<'_>] = &[("DUID", "00:03:00:01:02:00:00:00:00:02")];
-    let course = Course { server, client, renews: true, rebinds, overheard: false, leases, facts, options: &[] };
+    let course =
+        Course { server, client, renews: true, rebinds, overheard: false, leases, facts, options: &[] };
     let seen = run(server, relay, client, &course);
     for call in seen.calls.iter().filter(|call| call.get("QUERY6_TYPE").is_some()) {
         assert_eq!(call.get("QUERY6_REMOTE_PORT"), Some("547"), "{call:?}");

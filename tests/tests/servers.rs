@@ -41,7 +41,16 @@ fn pair(server: Server, client: Client) {
     // dnsmasq has a T2 of 105 s in DHCPv6, and dhcp6c solicits anew when its renewals go unanswered.
     let rebinds = !(v6 && server == Server::Dnsmasq || matches!(client, Client::WideDhcp6c(_)));
     let facts = if v6 { [duid, name].concat() } else { name.to_vec() };
-    let course = Course { server, client, renews: true, rebinds, overheard: false, leases, facts: &facts, options: &[] };
+    let course = Course {
+        server,
+        client,
+        renews: true,
+        rebinds,
+        overheard: false,
+        leases,
+        facts: &facts,
+        options: &[],
+    };
     course.run(&network.server, &network.client, scratch.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }
 

@@ -14,8 +14,8 @@ mod exchange;
 mod hardware;
 mod held;
 mod lease;
-mod made_up;
 mod legs;
+mod made_up;
 pub mod network;
 mod observed;
 mod place;
@@ -42,9 +42,9 @@ pub use place::{Place, Relay4, Way};
 
 use deadlines::{Deadlines, Turn};
 use exchange::Exchanges;
+use held::Held;
 use legs::Legs;
 use place::Places;
-use held::Held;
 use records::{End, Record, Records};
 
 /// How much the tracker keeps.

@@ -145,7 +145,9 @@ impl<L: Record> Table<L> {
     /// Every record that is queued, with the moment for which it is.
     pub(super) fn scheduled(&self) -> impl Iterator<Item = (Timestamp, u32)> {
         // The limits keep a table far below 2^32 records.
-        self.entries.iter().filter_map(|(slot, entry)| Some((entry.scheduled.get()?, u32::try_from(slot).ok()?)))
+        self.entries
+            .iter()
+            .filter_map(|(slot, entry)| Some((entry.scheduled.get()?, u32::try_from(slot).ok()?)))
     }
 
     /// Adds a record or replaces the one with its key. Gives its slot.

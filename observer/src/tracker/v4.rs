@@ -9,8 +9,8 @@ use crate::identity::{ClientId, HardwareAddress};
 use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
-use super::made_up::is_made_up;
 use super::legs::Leg;
+use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{

@@ -11,8 +11,8 @@ use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::hardware::hardware_address;
-use super::made_up::is_made_up;
 use super::legs::Leg;
+use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::v4::shows_remainder;

@@ -9,8 +9,8 @@ use crate::config::KeaVersion;
 use crate::tracker::network::Frames;
 use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
 
-use super::observer;
 use super::invocation::{Invocation, Strings};
+use super::observer;
 use super::text;
 use super::variable::{write_all, write_one};
 

@@ -25,7 +25,8 @@ pub(super) fn write(environment: &mut Strings, event: &LeaseEvent) {
         "observed"
     };
     write_text(environment, "OBSERVER_CERTAINTY", certainty);
-    for (name, is_so) in [("OBSERVER_INFERRED", event.is_inferred()), ("OBSERVER_ESTIMATED", event.estimated)] {
+    for (name, is_so) in [("OBSERVER_INFERRED", event.is_inferred()), ("OBSERVER_ESTIMATED", event.estimated)]
+    {
         if is_so {
             write_text(environment, name, "1");
         }

@@ -62,7 +62,9 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
         Source::Tracked,
         "unanswered: when it asked first, Unix seconds",
         |sighting, out| match &sighting.finding {
-            Finding::Unanswered { since, .. } => some(Some(since), |since| text::number(out, since.unix_seconds())),
+            Finding::Unanswered { since, .. } => {
+                some(Some(since), |since| text::number(out, since.unix_seconds()))
+            }
             _ => false,
         },
     ),
@@ -117,7 +119,9 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
         Source::Tracked,
         "conflict by decline: how many times the address was declined, at most a day apart",
         |sighting, out| match &sighting.finding {
-            Finding::Declined { declines, .. } => some(Some(*declines), |declines| text::number(out, declines)),
+            Finding::Declined { declines, .. } => {
+                some(Some(*declines), |declines| text::number(out, declines))
+            }
             _ => false,
         },
     ),
@@ -126,7 +130,9 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
         Source::Tracked,
         "conflict: hardware address of the other client: who had the address before, has it, or claims it too",
         |sighting, out| {
-            some(rival(sighting).and_then(|rival| rival.hwaddr.as_ref()), |address| text::hardware(out, Some(address)))
+            some(rival(sighting).and_then(|rival| rival.hwaddr.as_ref()), |address| {
+                text::hardware(out, Some(address))
+            })
         },
     ),
     Variable::sometimes(
@@ -143,7 +149,9 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
         Source::Tracked,
         "how many such events were left out since the one before: of this foreign server, or because there were more than \
          600 in a minute",
-        |sighting, out| some(Some(sighting.left_out).filter(|count| *count > 0), |count| text::number(out, count)),
+        |sighting, out| {
+            some(Some(sighting.left_out).filter(|count| *count > 0), |count| text::number(out, count))
+        },
     ),
 ];
 
