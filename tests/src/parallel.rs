@@ -2,9 +2,12 @@
 
 use anyhow::Result;
 
+/// A name and what is to be run under it.
+pub type Case = (&'static str, Box<dyn FnOnce() + Send>);
+
 /// Runs all cases at once, each on a thread of its name, and panics with the names of those that failed, which have said
 /// why. `DHCP_OBSERVER_CASE` picks the cases whose names contain it.
-pub fn all(cases: Vec<(&'static str, Box<dyn FnOnce() + Send>)>) {
+pub fn all(cases: Vec<Case>) {
     // Built before the clock of any case runs.
     crate::observer::binary().unwrap_or_else(|error| panic!("{error:#}"));
     let wanted = std::env::var("DHCP_OBSERVER_CASE").unwrap_or_default();
