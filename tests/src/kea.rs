@@ -1,5 +1,7 @@
 //! Debian's Kea with its `run_script` library in a namespace.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +106,12 @@ impl Config {
         )
     }
 
+    /// Opens Kea's control channel, for [`Kea::statistic`].
+    pub fn controlled(mut self) -> Self {
+        self.parameters["control-socket"] = json!({ "socket-type": "unix", "socket-name": "control" });
+        self
+    }
+
     /// Loads another of Kea's hook libraries, such as `libdhcp_bootp.so`.
     pub fn library(mut self, name: &str) -> Result<Self> {
         self.libraries.push(json!({ "library": library(name)? }));
@@ -192,6 +200,20 @@ impl Kea {
     /// Waits until every script that it started has ended, once it has itself.
     pub fn wait_for_scripts(&mut self) -> Result<()> {
         self.scripts.wait(PATIENCE)
+    }
+
+    /// The present value of one of its statistics, such as `pkt4-ack-sent`; the configuration must be
+    /// [`Config::controlled`].
+    pub fn statistic(&self, name: &str) -> Result<u64> {
+        let socket = self.config.with_file_name("control");
+        let mut channel = UnixStream::connect(&socket).with_context(|| socket.display().to_string())?;
+        let command = json!({ "command": "statistic-get", "arguments": { "name": name } });
+        channel.write_all(command.to_string().as_bytes())?;
+        let mut answer = String::new();
+        channel.read_to_string(&mut answer)?;
+        let answer: Value = serde_json::from_str(&answer).with_context(|| answer.clone())?;
+        let value = answer.pointer(&format!("/arguments/{name}/0/0")).and_then(Value::as_u64);
+        value.with_context(|| format!("no statistic {name}: {answer}"))
     }
 
     /// What it wrote to its log.

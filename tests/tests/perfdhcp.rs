@@ -1,4 +1,5 @@
-//! The balance at a rate: as many events as exchanges that perfdhcp saw completed, none lost, none invented.
+//! The balance at a rate: as many events as exchanges that were completed, none lost, none invented. The server's own
+//! count of its answers says how many there were, and perfdhcp's how many came back.
 //!
 //! Kea runs without a hook, so that it keeps the rate; the observer starts a compiled hook for every event. For longer
 //! than 10 s: `PERFDHCP_SECONDS=30 cargo test -p observer-tests --test perfdhcp`.
@@ -11,7 +12,7 @@ use observer_tests::link::{Cable, End, veth};
 use observer_tests::need::Need;
 use observer_tests::netns::Namespace;
 use observer_tests::observer::Observer;
-use observer_tests::perfdhcp::{Exchanges, exchanges};
+use observer_tests::perfdhcp::exchanges;
 use observer_tests::process::Process;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
@@ -25,7 +26,7 @@ fn seconds() -> u64 {
 
 /// One address for every exchange.
 fn roomy(family: Family) -> Config {
-    let config = Config::plain(family).unwrap().without_script();
+    let config = Config::plain(family).unwrap().without_script().controlled();
     match family {
         Family::V4 => config
             .at("/subnet4/0/subnet", "10.0.0.0/16")
@@ -36,7 +37,7 @@ fn roomy(family: Family) -> Config {
 
 /// Runs perfdhcp past an observer. What it reports of this kind of exchange, the calls of the observer's hook for which
 /// it counts as one, and what the observer says of itself at its end.
-fn balance(family: Family, arguments: &[&str], kind: &str) {
+fn balance(family: Family, arguments: &[&str], kind: &str, statistic: &str) {
     let scratch = Scratch::new().unwrap();
     let (near, far) = (Namespace::new().unwrap(), Namespace::new().unwrap());
     let mut server = End::recorded_server();
@@ -61,6 +62,7 @@ fn balance(family: Family, arguments: &[&str], kind: &str) {
     perfdhcp.wait(Duration::from_secs(4 * seconds + 30)).unwrap();
     let report = perfdhcp.stdout();
     // What Kea still had to answer was answered when it has ended, and the observer has seen all of it.
+    let answered = kea.statistic(statistic).unwrap();
     kea.stop().unwrap();
     let ended = observer.stop().unwrap();
 
@@ -72,11 +74,10 @@ fn balance(family: Family, arguments: &[&str], kind: &str) {
         .filter(|call| call.hook().ends_with("s4_committed") || call.hook().ends_with("s6_committed"));
     let completed: u64 = committed.count().try_into().unwrap();
     assert_eq!(counted.orphans, 0, "answers came that nobody waited for: {report}");
-    assert_eq!(
-        counted,
-        Exchanges { sent: counted.sent, received: completed, orphans: 0 },
-        "lost or invented"
-    );
+    assert_eq!(completed, answered, "lost or invented: the server has given that many leases");
+    // An answer that came too late for perfdhcp, or did not fit into its socket, is given all the same.
+    assert!((counted.received..=counted.sent).contains(&completed), "{counted:?}, and {completed} events");
+    assert!((completed - counted.received) * 100 <= completed, "perfdhcp missed more than 1 %: {report}");
     assert_eq!(calls.len() as u64, completed, "a new client causes one call");
     assert!(completed * 10 >= RATE * seconds * 9, "the server did not keep the rate: {report}");
     let kernel =
@@ -89,11 +90,11 @@ fn balance(family: Family, arguments: &[&str], kind: &str) {
 #[test]
 fn dhcpv4() {
     require!(Need::Root, Need::Program("kea-dhcp4"), Need::Program("perfdhcp"), Need::Program("tc"));
-    balance(Family::V4, &["-4", "192.0.2.1"], "REQUEST-ACK");
+    balance(Family::V4, &["-4", "192.0.2.1"], "REQUEST-ACK", "pkt4-ack-sent");
 }
 
 #[test]
 fn dhcpv6() {
     require!(Need::Root, Need::Program("kea-dhcp6"), Need::Program("perfdhcp"), Need::Program("tc"));
-    balance(Family::V6, &["-6", "all"], "REQUEST-REPLY");
+    balance(Family::V6, &["-6", "all"], "REQUEST-REPLY", "pkt6-reply-sent");
 }
