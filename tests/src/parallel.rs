@@ -2,13 +2,16 @@
 
 use anyhow::Result;
 
+/// A case and its name.
+pub type Case = (&'static str, Box<dyn FnOnce() + Send>);
+
 /// Runs all cases at once, each on a thread of its name, and panics with the names of those that failed, which have said
 /// why. `DHCP_OBSERVER_CASE` picks the cases whose names contain it.
-pub fn all(cases: Vec<(&'static str, Box<dyn FnOnce() + Send>)>) {
+pub fn all(cases: Vec<Case>) {
     // Built before the clock of any case runs.
     crate::observer::binary().unwrap_or_else(|error| panic!("{error:#}"));
     let wanted = std::env::var("DHCP_OBSERVER_CASE").unwrap_or_default();
-    let start = |(name, case): (&'static str, Box<dyn FnOnce() + Send>)| -> Result<_> {
+    let start = |(name, case): Case| -> Result<_> {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(case)?;
         Ok((name, thread))
     };
