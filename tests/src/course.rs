@@ -62,7 +62,7 @@ impl Course<'_> {
         if self.renews {
             client.settle()?;
             client.renew()?;
-            watch.wait_for("renew", 1, PATIENCE)?;
+            watch.wait_for_leases("renew", self.leases, PATIENCE)?;
         }
         if self.rebinds {
             client.settle()?;
@@ -75,11 +75,11 @@ impl Course<'_> {
                 wait::until("unanswered client", PATIENCE, asked)?;
                 server.start_again()?;
             }
-            watch.wait_for("rebind", 1, PATIENCE)?;
+            watch.wait_for_leases("rebind", self.leases, PATIENCE)?;
         }
         client.settle()?;
         client.release()?;
-        watch.wait_for("release", 1, PATIENCE)?;
+        watch.wait_for_leases("release", self.leases, PATIENCE)?;
         drop(client);
         let mut client = self.client.start(&far.namespace, &sub("second")?, NAME)?;
         watch.wait_for("commit", 2, PATIENCE)?;

@@ -11,7 +11,7 @@ pub fn all(cases: Vec<Case>) {
     // Built before the clock of any case runs.
     crate::observer::binary().unwrap_or_else(|error| panic!("{error:#}"));
     let wanted = std::env::var("DHCP_OBSERVER_CASE").unwrap_or_default();
-    let start = |(name, case): (&'static str, Box<dyn FnOnce() + Send>)| -> Result<_> {
+    let start = |(name, case): Case| -> Result<_> {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(case)?;
         Ok((name, thread))
     };

@@ -1,5 +1,6 @@
 //! The observer on a server's interface with a dumping hook, and tcpdump beside it as a witness.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,6 +76,21 @@ impl Watch {
             let calls = self.calls().unwrap_or_default();
             let told = calls.iter().map(|call| format!("{} {:?}", call.hook(), call.get("OBSERVER_EVENT")));
             format!("there were {:?}", told.collect::<Vec<_>>())
+        })
+    }
+
+    /// Waits until as many leases have had an event of this name: a client may ask for each by itself.
+    pub fn wait_for_leases(&self, event: &str, count: usize, within: Duration) -> Result<()> {
+        self.wait_for(event, 1, within)?;
+        wait::until(&format!("event {event} of {count} leases"), within, || {
+            let calls = self.calls()?;
+            let committed = calls.iter().filter(|call| is_end_of(call, event));
+            let addresses: BTreeSet<&str> = committed
+                .flat_map(|call| &call.env)
+                .filter(|(name, _)| name.ends_with("_ADDRESS") && name.contains("LEASE"))
+                .map(|(_, address)| address.as_str())
+                .collect();
+            Ok((addresses.len() >= count).then_some(()))
         })
     }
 
