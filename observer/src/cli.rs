@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{HostnameFrom, KeaVersion};
-use crate::tracker::Answers;
+use crate::tracker::{Answers, network};
 
 /// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
 #[derive(Debug, Parser)]
@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a capture file through the same engine, on the capture's own time. Needs no root.
-    Replay(Replay),
+    Replay(Box<Replay>),
     /// Print the environment variables that hooks get, as a Markdown table.
     Variables,
 }
@@ -41,6 +41,9 @@ pub struct Live {
     /// Whose answers make leases: those that leave the interface, those that arrive, or both (a mirror port)
     #[arg(long, value_enum, value_name = "out|in|both", default_value = "out")]
     pub answers: AnswersArg,
+    /// What the network says beside leases.
+    #[command(flatten)]
+    pub network: Network,
     /// What is known of the server.
     #[command(flatten)]
     pub kea: Kea,
@@ -93,12 +96,63 @@ pub struct Replay {
     /// Whose answers make leases
     #[arg(long, value_enum, value_name = "out|in|both", default_value = "both")]
     pub answers: AnswersArg,
+    /// What the network says beside leases.
+    #[command(flatten)]
+    pub network: Network,
     /// What is known of the server.
     #[command(flatten)]
     pub kea: Kea,
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// What the network says beside leases.
+#[derive(Debug, Args)]
+pub struct Network {
+    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict; or all
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
+    pub network_events: Vec<NetworkEventArg>,
+    /// Seconds after which a question that nobody has answered is unanswered
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub unanswered_after: Duration,
+}
+
+/// [`network::Kind`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum NetworkEventArg {
+    /// All of them
+    All,
+    /// A client's question has no answer
+    Unanswered,
+    /// Another server answers
+    ForeignServer,
+    /// A client is refused
+    Nak,
+    /// A server has nothing left to give
+    PoolExhausted,
+    /// Two clients want one address
+    Conflict,
+}
+
+impl NetworkEventArg {
+    fn kinds(self) -> Vec<network::Kind> {
+        match self {
+            Self::All => network::Kind::ALL.to_vec(),
+            Self::Unanswered => vec![network::Kind::Unanswered],
+            Self::ForeignServer => vec![network::Kind::ForeignServer],
+            Self::Nak => vec![network::Kind::Nak],
+            Self::PoolExhausted => vec![network::Kind::PoolExhausted],
+            Self::Conflict => vec![network::Kind::Conflict],
+        }
+    }
+}
+
+impl From<&Network> for network::Options {
+    fn from(arguments: &Network) -> Self {
+        let kinds = arguments.network_events.iter().flat_map(|argument| argument.kinds()).collect();
+        Self { kinds, unanswered_after: arguments.unanswered_after }
+    }
 }
 
 /// What is known of the server.
@@ -238,6 +292,7 @@ mod tests {
         let cli = Cli::try_parse_from(["dhcp-observer", "--iface", "eth0", "--script", "x.sh"]).unwrap();
         assert_eq!(cli.live.iface, ["eth0"]);
         assert!(Cli::try_parse_from(["dhcp-observer", "replay", "x.pcap", "--invocations"]).is_ok());
+        assert!(network::Options::from(&cli.live.network).kinds.is_empty());
         for wrong in [
             &["dhcp-observer"][..],
             &["dhcp-observer", "--iface", "eth0"],
@@ -245,8 +300,24 @@ mod tests {
             &["dhcp-observer", "replay", "x.pcap"],
             &["dhcp-observer", "replay", "x.pcap", "--invocations", "--script", "x.sh"],
             &["dhcp-observer", "replay", "x.pcap", "--invocations", "--settle", "-1"],
+            &["dhcp-observer", "replay", "x.pcap", "--invocations", "--network-events", "rogue"],
         ] {
             assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn network_events_are_named_one_by_one_or_all_together() {
+        let kinds = |value| {
+            let words = ["dhcp-observer", "--iface", "eth0", "--invocations", "--network-events", value];
+            network::Options::from(&Cli::try_parse_from(words).unwrap().live.network).kinds
+        };
+        let wanted = [network::Kind::Nak, network::Kind::ForeignServer];
+        assert_eq!(kinds("foreign-server,nak"), wanted.into_iter().collect());
+        assert_eq!(kinds("all"), network::Kind::ALL.into_iter().collect());
+        // The word on the command line is that of OBSERVER_EVENT.
+        for kind in network::Kind::ALL {
+            assert_eq!(kinds(kind.name()), [kind].into_iter().collect());
         }
     }
 }

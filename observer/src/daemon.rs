@@ -17,7 +17,7 @@ use crate::drive::Driver;
 use crate::render;
 use crate::seed;
 use crate::time::Timestamp;
-use crate::tracker::{Answers, Limits};
+use crate::tracker::{Answers, Limits, network};
 
 /// Frames that are taken from the ring before anything else gets its turn.
 const BUDGET: usize = 1_024;
@@ -31,6 +31,8 @@ pub struct Options {
     pub capture: CaptureOptions,
     /// Whose answers make leases.
     pub answers: Answers,
+    /// Events that are not about leases.
+    pub network: network::Options,
     /// What is known of the server.
     pub config: Arc<ServerConfig>,
     /// Lease files of the server, from which the leases of before the start are learned.
@@ -52,8 +54,10 @@ struct Daemon {
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Losses {
     frames: u64,
+    overtaken: u64,
     hooks: u64,
     over_limit: u64,
+    network: u64,
 }
 
 /// Observes until `stop` says so, then detaches, lets queued and running hooks end, and tells the totals. A second word
@@ -75,7 +79,8 @@ pub async fn run(
     let capture = Capture::open(&options.capture)?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
-    let driver = Driver::new(options.config, options.answers, Limits::default());
+    let mut driver = Driver::new(options.config, options.answers, Limits::default());
+    driver.set_network_events(options.network);
     let mut daemon = Daemon { capture, driver, delivery, clock, events: 0, reported: Losses::default() };
     // No frame is older than this.
     let start = clock.now();
@@ -220,15 +225,23 @@ impl Daemon {
     /// What is lost is said at once and loudly, then once a second while it goes on.
     fn report_losses(&mut self) {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters().dropped).unwrap_or_default();
-        let frames = self.kernel_counters().map(|counters| counters.lost).unwrap_or_default();
+        let Counters { lost: frames, overtaken, .. } = self.kernel_counters().unwrap_or_default();
         let over_limit = self.driver.counters().leases_over_limit;
-        let losses = Losses { frames, hooks, over_limit };
+        let network = self.driver.network_counters().left_out;
+        let losses = Losses { frames, overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);
         if frames > before.frames {
             error!(
                 "{} DHCP frames lost, {frames} in all: the ring buffer was full; leases may be wrong. Give it more room \
                  with --ring-size",
                 frames - before.frames
+            );
+        }
+        if overtaken > before.overtaken {
+            error!(
+                "{} fragmented DHCP datagrams lost, {overtaken} in all: a later fragment came before the first; leases may \
+                 be wrong",
+                overtaken - before.overtaken
             );
         }
         if hooks > before.hooks {
@@ -242,6 +255,12 @@ impl Daemon {
             error!(
                 "{} leases not remembered, {over_limit} in all: the table is full; their renewals and ends will be missed",
                 over_limit - before.over_limit
+            );
+        }
+        if network > before.network {
+            error!(
+                "{} network events left out, {network} in all: too many of a kind in a minute",
+                network - before.network
             );
         }
     }

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use crate::config::ServerConfig;
 use crate::dhcpv4;
 use crate::dhcpv6;
-use crate::dissect::{Datagram, Dissector, DuplicateLimits, Duplicates, FragmentLimits};
+use crate::dissect::{
+    Datagram, Dissector, DuplicateCounts, DuplicateLimits, Duplicates, FragmentCounts, FragmentLimits,
+};
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
+use crate::tracker::network::{self, Watch};
 use crate::tracker::{
     Answers, Counters, Lease4, Lease6, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker,
 };
@@ -21,6 +24,9 @@ pub struct Driver {
     dissector: Dissector,
     duplicates: Duplicates,
     tracker: Tracker,
+    /// What is seen beside leases, where somebody wants to know.
+    watch: Option<Box<Watch>>,
+    answers: Answers,
     now: Timestamp,
     interface: Option<Arc<Interface>>,
     totals: Totals,
@@ -49,10 +55,18 @@ impl Driver {
             dissector: Dissector::new(FragmentLimits::default()),
             duplicates: Duplicates::new(1, DuplicateLimits::default()),
             tracker: Tracker::new(config, answers, limits),
+            watch: None,
+            answers,
             now: Timestamp::EPOCH,
             interface: None,
             totals: Totals::default(),
         }
+    }
+
+    /// Has events come out that are not about leases. Without kinds there are none, and nothing is watched.
+    pub fn set_network_events(&mut self, options: network::Options) {
+        let watch = || Box::new(Watch::new(options, self.answers));
+        self.watch = (!options.kinds.is_empty()).then(watch);
     }
 
     /// Says on how many interfaces frames are seen. With one there can be no duplicates, and none are looked for.
@@ -103,7 +117,12 @@ impl Driver {
             datagram.interface = Arc::clone(interface);
         }
         self.totals.handled += 1;
-        self.tracker.handle_message(at, decode(datagram));
+        let observed = decode(datagram);
+        if let Some(watch) = &mut self.watch {
+            // It wants to know how things stood before the message.
+            watch.handle_message(at, &observed, &self.tracker);
+        }
+        self.tracker.handle_message(at, observed);
         self.drain(&mut sink);
     }
 
@@ -115,8 +134,11 @@ impl Driver {
         self.now = now;
         // One deadline at a time: after a long sleep millions of leases may have ended, and their events are not to be in
         // memory at once.
-        while let Some(due) = self.tracker.poll_timeout().filter(|due| *due <= now) {
+        while let Some(due) = self.poll_timeout().filter(|due| *due <= now) {
             self.tracker.handle_timeout(due);
+            if let Some(watch) = &mut self.watch {
+                watch.handle_timeout(due);
+            }
             self.drain(&mut sink);
         }
     }
@@ -137,11 +159,15 @@ impl Driver {
         while let Some(event) = self.tracker.poll_event() {
             sink(event);
         }
+        while let Some(event) = self.watch.as_mut().and_then(|watch| watch.poll_event()) {
+            sink(event);
+        }
     }
 
     /// The next moment at which [`Driver::handle_time`] should be called.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.tracker.poll_timeout()
+        let watch = self.watch.as_ref().and_then(|watch| watch.poll_timeout());
+        [self.tracker.poll_timeout(), watch].into_iter().flatten().min()
     }
 
     /// The time of the latest frame or deadline.
@@ -152,6 +178,21 @@ impl Driver {
     /// What became of the frames.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What was counted beside leases; nothing where nothing is watched.
+    pub fn network_counters(&self) -> network::Counters {
+        self.watch.as_ref().map(|watch| watch.counters()).unwrap_or_default()
+    }
+
+    /// What became of fragmented datagrams.
+    pub fn fragments(&self) -> FragmentCounts {
+        self.dissector.fragments()
+    }
+
+    /// What became of the memory for frames that further taps show.
+    pub fn duplicates(&self) -> DuplicateCounts {
+        self.duplicates.counts()
     }
 
     /// What the tracker counted.

@@ -102,6 +102,7 @@ fn run_live(options: Live) -> Result<()> {
             wait: options.wait,
         },
         answers: options.answers.into(),
+        network: (&options.network).into(),
         config,
         seed: options.kea.seed,
     };
@@ -137,6 +138,7 @@ fn run_replay(options: &Replay) -> Result<()> {
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
+        network: (&options.network).into(),
         seed,
         settle: options.settle,
     };

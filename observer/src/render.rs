@@ -58,7 +58,7 @@ pub fn frame_totals(driver: &Driver) -> String {
 
 /// What became of the frames and messages, in two lines.
 pub fn totals(driver: &Driver) -> String {
-    let counters = driver.counters();
+    let (counters, network, fragments) = (driver.counters(), driver.network_counters(), driver.fragments());
     let tracker = named(
         "tracker",
         5,
@@ -71,12 +71,20 @@ pub fn totals(driver: &Driver) -> String {
             ("malformed", counters.malformed),
             ("foreign_answers", counters.foreign_answers),
             ("foreign_queries", counters.foreign_queries),
+            ("relayed_copies", counters.relayed_copies),
             ("inferred_answers", counters.inferred_answers),
             ("unmatched_answers", counters.unmatched_answers),
             ("other_messages", counters.other_messages),
             ("exchanges_evicted", counters.exchanges_evicted),
             ("leases_over_limit", counters.leases_over_limit),
             ("stamps_run_back", driver.totals().stamps_run_back),
+            ("network_events", network.events),
+            ("network_events_left_out", network.left_out),
+            ("network_evicted", network.evicted),
+            ("fragmented_expired", fragments.expired),
+            ("fragmented_evicted", fragments.evicted),
+            ("fragmented_overlapped", fragments.overlapped),
+            ("duplicates_evicted", driver.duplicates().evicted),
         ],
     );
     format!("totals: {}\n{tracker}", frame_totals(driver))

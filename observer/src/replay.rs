@@ -9,7 +9,7 @@ use crate::config::ServerConfig;
 use crate::drive::Driver;
 use crate::frame::Interface;
 use crate::seed::Seed;
-use crate::tracker::{Answers, LeaseEvent, Limits};
+use crate::tracker::{Answers, LeaseEvent, Limits, network};
 
 /// How a capture is replayed.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Options {
     pub interface: Interface,
     /// Whose answers make leases.
     pub answers: Answers,
+    /// Events that are not about leases.
+    pub network: network::Options,
     /// Leases from before the capture.
     pub seed: Seed,
     /// How long time runs on after the last frame, so that what is due then happens.
@@ -40,6 +42,7 @@ pub fn replay(
 ) -> Result<(Driver, Option<PcapError>), PcapError> {
     let mut reader = Reader::open(path)?;
     let mut driver = Driver::new(config, options.answers, Limits::default());
+    driver.set_network_events(options.network);
     driver.seed(options.seed.leases4.iter().cloned(), options.seed.leases6.iter().cloned());
     driver.set_interface(Arc::new(options.interface.clone()));
     if reader.several_taps() {

@@ -31,10 +31,12 @@ pub struct Course<'a> {
     pub server: Server,
     /// The client.
     pub client: Client,
-    /// Whether the client can be brought to renew.
+    /// Whether the client is made to renew.
     pub renews: bool,
     /// Whether the client can be brought to rebind within reason.
     pub rebinds: bool,
+    /// Whether a relay overhears what is routed past it and sends it on as well.
+    pub overheard: bool,
     /// How many leases it holds at a time.
     pub leases: usize,
     /// What is true of each.
@@ -60,7 +62,7 @@ impl Course<'_> {
         if self.renews {
             client.settle()?;
             client.renew()?;
-            watch.wait_for("renew", 1, PATIENCE)?;
+            watch.wait_for_leases("renew", self.leases, PATIENCE)?;
         }
         if self.rebinds {
             client.settle()?;
@@ -73,11 +75,12 @@ impl Course<'_> {
                 wait::until("unanswered client", PATIENCE, asked)?;
                 server.start_again()?;
             }
-            watch.wait_for("rebind", 1, PATIENCE)?;
+            watch.wait_for_leases("rebind", self.leases, PATIENCE)?;
         }
         client.settle()?;
         client.release()?;
-        watch.wait_for("release", 1, PATIENCE)?;
+        watch.wait_for_leases("release", self.leases, PATIENCE)?;
+        drop(client);
         let mut client = self.client.start(&far.namespace, &sub("second")?, NAME)?;
         watch.wait_for("commit", 2, PATIENCE)?;
         client.vanish()?;
@@ -92,27 +95,43 @@ impl Course<'_> {
     }
 
     fn judge(&self, seen: &Seen, valid: &str, live_expiry: bool) -> Result<()> {
-        let renew: &[&str] = if self.renews { &["renew+"] } else { &[] };
-        let rebind: &[&str] = if self.rebinds { &["rebind+"] } else { &[] };
-        let first = [&["commit"], renew, rebind, &["release"]].concat();
-        let second = ["commit", "renew?", "expire"];
+        let renewals: &[&str] = match (self.overheard, self.rebinds) {
+            (true, _) => &["renew|rebind+"],
+            (false, true) => &["renew+", "rebind+"],
+            (false, false) => &["renew+"],
+        };
+        let first = [&["commit"], renewals, &["release"]].concat();
+        let second = ["commit", if self.overheard { "renew|rebind*" } else { "renew?" }, "expire"];
         let open = &second[..2];
         let (whole, unfinished) = ([&first[..], &second].concat(), [&first[..], open].concat());
-        let facts = [&[("HWADDR", "02:00:00:00:00:02"), ("HWADDR_TYPE", "1"), ("VALID_LIFETIME", valid)], self.facts].concat();
+        let facts =
+            [&[("HWADDR", "02:00:00:00:00:02"), ("HWADDR_TYPE", "1"), ("VALID_LIFETIME", valid)], self.facts]
+                .concat();
         // The second time the client gets the same address or another, as the server sees fit.
         let story = |calls: &[Call], same: &[&str], second: &[&str]| {
-            let one = Story { leases: self.leases, lives: &[same], facts: &facts };
-            let two = Story { leases: self.leases, lives: &[&first, second], facts: &facts };
+            let one = Story { leases: self.leases, lives: &[same], overheard: self.overheard, facts: &facts };
+            let two = Story {
+                leases: self.leases,
+                lives: &[&first, second],
+                overheard: self.overheard,
+                facts: &facts,
+            };
             one.judge(calls).or_else(|error| two.judge(calls).map_err(|_| error))
         };
-        let live = if live_expiry { story(&seen.calls, &whole, &second) } else { story(&seen.calls, &unfinished, open) };
+        let live = if live_expiry {
+            story(&seen.calls, &whole, &second)
+        } else {
+            story(&seen.calls, &unfinished, open)
+        };
         let verdicts = [
             ("live", live),
             ("replay", story(&seen.replayed, &whole, &second)),
             ("wire", balance(&seen.calls, &seen.frames)),
         ];
-        let wrong: Vec<String> =
-            verdicts.into_iter().filter_map(|(what, verdict)| Some(format!("{what}:\n{}", verdict.err()?))).collect();
+        let wrong: Vec<String> = verdicts
+            .into_iter()
+            .filter_map(|(what, verdict)| Some(format!("{what}:\n{}", verdict.err()?)))
+            .collect();
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         Ok(())
     }
@@ -124,7 +143,8 @@ fn gives_up(frames: Option<&[Frame]>) -> bool {
     let mut datagrams = frames.unwrap_or_default().iter().filter_map(|frame| Datagram::decode(&frame.bytes));
     datagrams.any(|datagram| match datagram.to.port() {
         67 => Message4::decode(&datagram.payload).is_some_and(|message| {
-            let to_anybody = !message.giaddr.is_unspecified() || datagram.to.to_string() == "255.255.255.255:67";
+            let to_anybody =
+                !message.giaddr.is_unspecified() || datagram.to.to_string() == "255.255.255.255:67";
             message.is(message4::Kind::Request) && !message.ciaddr.is_unspecified() && to_anybody
         }),
         547 => Message6::decode(&datagram.payload).is_some_and(|message| message.is(message6::Kind::Renew)),

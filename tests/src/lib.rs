@@ -52,6 +52,8 @@ pub mod client;
 
 pub mod relay;
 
+pub mod parallel;
+
 pub mod course;
 pub mod story;
 pub mod watch;

@@ -117,6 +117,25 @@ pub fn veth(near_side: &Namespace, near: &End, far_side: &Namespace, far: &End) 
     Ok((near_link, far_link))
 }
 
+/// A VLAN device (802.1Q) on a link, up, with the link's hardware address. The kernel needs its module 8021q.
+pub fn vlan(parent: &Link, name: &'static str, id: u16) -> Result<Link> {
+    let namespace = &parent.namespace;
+    namespace.ip(&[
+        "link",
+        "add",
+        "link",
+        parent.name,
+        "name",
+        name,
+        "type",
+        "vlan",
+        "id",
+        &id.to_string(),
+    ])?;
+    let end = End { name, mac: parent.mac, addresses: Vec::new(), mtu: 1500, link_local: false };
+    bring_up(namespace, &end)
+}
+
 fn bring_up(namespace: &Namespace, end: &End) -> Result<Link> {
     if !end.link_local {
         namespace.ip(&["link", "set", end.name, "addrgenmode", "none"])?;
@@ -131,7 +150,7 @@ fn bring_up(namespace: &Namespace, end: &End) -> Result<Link> {
 }
 
 /// The topology of the recordings: `s0` beside the server, `c0` beside the clients.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cable {
     /// The observed side.
     pub server: Link,

@@ -6,10 +6,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 
 use crate::call::{Call, parse_calls};
 use crate::netns::Namespace;
 use crate::process::Process;
+use crate::wait;
 
 /// How long the observer may take to attach, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,6 +97,21 @@ impl Observer {
         Ok(Self { process })
     }
 
+    /// Waits until its log has this text so many times.
+    pub fn wait_for_log(&mut self, text: &str, times: usize) -> Result<()> {
+        let what = format!("{times} times {text:?} in the observer's log");
+        wait::until(&what, PATIENCE, || {
+            ensure!(self.process.is_running()?, "the observer ended: {}", self.process.stderr());
+            Ok((self.process.stderr().matches(text).count() >= times).then_some(()))
+        })
+        .with_context(|| self.process.stderr())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// Ends it with SIGTERM, after which it must have let its hooks end and must have exited with status 0.
     pub fn stop(mut self) -> Result<Ended> {
         let status = self.process.stop(PATIENCE)?;
@@ -132,6 +149,18 @@ pub struct Totals {
     pub skipped: u64,
     /// Why they did not, with a count each.
     pub reasons: Vec<(String, u64)>,
+}
+
+impl Ended {
+    /// A number in one of its lines of totals: `kernel: … lost=3 …`; 0 when it is not mentioned.
+    pub fn count(&self, line: &str, name: &str) -> u64 {
+        let totals = self.stderr.lines().rev().find_map(|text| text.split_once(&format!("{line}: ")));
+        let words = totals.map(|(_, rest)| rest).unwrap_or_default();
+        words
+            .split(|c: char| c.is_whitespace() || "(),".contains(c))
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+            .unwrap_or(0)
+    }
 }
 
 impl Totals {

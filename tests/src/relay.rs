@@ -10,6 +10,7 @@
 //! With one relay, that one has the client's network below it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -17,6 +18,7 @@ use crate::link::{End, Link, veth};
 use crate::netns::Namespace;
 use crate::servers::dnsmasq;
 use crate::service::{Recipe, Service};
+use crate::wait;
 
 /// The relays' addresses on the clients' network.
 pub const GIADDR: &str = "198.51.100.1";
@@ -45,7 +47,7 @@ impl Network {
         silence(&near)?;
         let client = End { link_local: true, ..End::recorded_client() };
         let (server, client) = veth(&near, &End::recorded_server(), &far, &client)?;
-        Ok(Self { server, client, relays: Vec::new() })
+        Self { server, client, relays: Vec::new() }.settled()
     }
 
     /// One relay, or two in a row.
@@ -82,7 +84,16 @@ impl Network {
             last.ip(&["route", "add", "default", "via", "203.0.113.1"])?;
             last.ip(&["route", "add", "default", "via", "2001:db8:3::1"])?;
         }
-        Ok(Self { server, client, relays })
+        Self { server, client, relays }.settled()
+    }
+
+    /// Waits until the client's kernel has a link-local address: dhclient does not.
+    fn settled(self) -> Result<Self> {
+        wait::until("link-local address", Duration::from_secs(20), || {
+            let addresses = self.client.namespace.ip(&["-6", "address", "show", "dev", self.client.name])?;
+            Ok((addresses.contains("fe80:") && !addresses.contains("tentative")).then_some(()))
+        })?;
+        Ok(self)
     }
 
     /// Starts ISC dhcrelay in each relay's namespace: with relay agent information (DHCPv4), with the interface's
@@ -96,7 +107,7 @@ impl Network {
             let arguments: &[&str] = if v6 {
                 &["-6", "-d", "--no-pid", "-I", "-l", "lower", "-u", above6]
             } else {
-                &["-4", "-d", "--no-pid", "-a", "-i", "lower", "-i", "upper", above4]
+                &["-4", "-d", "--no-pid", "-a", "-id", "lower", "-iu", "upper", above4]
             };
             // The last of its sockets is the last that it tells of.
             let ready = if v6 { "Socket/" } else { "Socket/fallback" };
@@ -110,7 +121,11 @@ impl Network {
         let directory = directory.join("relay");
         std::fs::create_dir(&directory).with_context(|| directory.display().to_string())?;
         let relay = self.relays.first().context("no relay")?;
-        Ok(vec![dnsmasq::relay(relay, &directory, &[(GIADDR, "192.0.2.1"), (LINK_ADDRESS, "2001:db8:1::1")])?])
+        Ok(vec![dnsmasq::relay(
+            relay,
+            &directory,
+            &[(GIADDR, "192.0.2.1"), (LINK_ADDRESS, "2001:db8:1::1")],
+        )?])
     }
 }
 

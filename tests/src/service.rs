@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::netns::Namespace;
 use crate::process::Process;
@@ -23,7 +24,8 @@ pub struct Recipe {
     pub arguments: Vec<String>,
     /// What it writes to its log once it is ready.
     pub ready: &'static str,
-    /// Directories that it uses whatever it is told; it gets empty ones of its own, in a mount namespace of its own.
+    /// Directories that it uses whatever it is told; it gets empty ones of its own, in a mount namespace of its own, and
+    /// a process namespace too: what keeps fixed paths also keeps process ids there.
     pub private: &'static [&'static str],
     /// A shell command that fills them.
     pub prepare: &'static str,
@@ -59,8 +61,18 @@ impl Recipe {
             .map(|path| format!("mkdir -p {path} && mount -t tmpfs -o mode=755 tmpfs {path} && "))
             .collect();
         let mut command = namespace.command("unshare");
-        // Everything is exec: the process id stays that of the program.
-        command.args(["--mount", "sh", "-c", &format!("{}{} && exec \"$0\" \"$@\"", mounts.concat(), self.prepare), self.program]);
+        // It is the first process of its own, so that all that it starts ends with it.
+        command.args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            &format!("{}{} && exec \"$0\" \"$@\"", mounts.concat(), self.prepare),
+            self.program,
+        ]);
         command.args(&self.arguments);
         command
     }
@@ -114,29 +126,43 @@ impl Service {
 
     /// Sends it a signal.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
-        self.running()?.signal(signal)
+        self.running()?;
+        kill(self.pid()?, signal).with_context(|| format!("cannot send {signal} to {}", self.recipe.program))
     }
 
     /// Sends it this signal and waits until it has ended.
     pub fn end(&mut self, signal: Signal) -> Result<()> {
-        let mut process = self.process.take().with_context(|| format!("{} does not run", self.recipe.program))?;
-        process.signal(signal)?;
+        self.signal(signal)?;
+        let mut process =
+            self.process.take().with_context(|| format!("{} does not run", self.recipe.program))?;
         process.wait(PATIENCE)?;
         Ok(())
     }
 
-    /// Runs `program` beside it, with the same view of the file system, and waits for its end.
-    pub fn beside(&mut self, program: &str, arguments: &[&str]) -> Result<()> {
-        let pid = self.running()?.pid().to_string();
-        let mut command = self.namespace.command("nsenter");
-        command.args(["--target", &pid, "--mount", "--", program]).args(arguments);
-        let output = command.output().with_context(|| format!("cannot start {program}"))?;
-        anyhow::ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+    /// The program's own process: behind `unshare` where it has namespaces of its own.
+    fn pid(&mut self) -> Result<Pid> {
+        let started = self.running()?.pid();
+        if self.recipe.private.is_empty() {
+            return Ok(Pid::from_raw(i32::try_from(started)?));
+        }
+        let file = format!("/proc/{started}/task/{started}/children");
+        let children = std::fs::read_to_string(&file).context(file)?;
+        let child = children.split_whitespace().next().context("unshare has no child")?;
+        Ok(Pid::from_raw(child.parse()?))
     }
 
     fn running(&mut self) -> Result<&mut Process> {
         self.process.as_mut().with_context(|| format!("{} does not run", self.recipe.program))
+    }
+}
+
+impl Drop for Service {
+    /// Ends it and waits: behind `unshare` the end of the first process is the end of all, with the ports that they hold.
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            // It may have ended by itself.
+            let _ = self.end(Signal::SIGKILL);
+        }
     }
 }
 

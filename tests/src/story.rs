@@ -1,7 +1,7 @@
 //! Did the hook hear the story of each lease: every event once, in order, nothing else?
 //!
 //! A story is a list of event names (`OBSERVER_EVENT`). An event before a `+` comes once or several times, before a `?` once
-//! or never, because real clients go by their own timers. That these are as many as there were is judged against the
+//! or never, before a `*` any number of times, because real clients go by their own timers; a `|` is between alternatives. That these are as many as there were is judged against the
 //! wire by [`balance`].
 
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ type Mention<'a> = (&'a Call, String);
 fn mentions(call: &Call) -> Vec<(String, Mention<'_>)> {
     let found = call.env.iter().filter_map(|(name, value)| {
         let prefix = name.strip_suffix("ADDRESS")?;
-        (prefix.starts_with("LEASE") || prefix.starts_with("DELETED_LEASES")).then(|| (value.clone(), (call, prefix.to_owned())))
+        (prefix.starts_with("LEASE") || prefix.starts_with("DELETED_LEASES"))
+            .then(|| (value.clone(), (call, prefix.to_owned())))
     });
     found.collect()
 }
@@ -62,7 +63,9 @@ fn lives(calls: &[Call]) -> BTreeMap<String, Vec<Happening<'_>>> {
         for (address, mention) in mentions(call) {
             let event = call.get("OBSERVER_EVENT").unwrap_or("nothing");
             let cause = match call.any(&["QUERY4_TXID", "QUERY6_TXID"]) {
-                Some(txid) => format!("{txid} {}", call.any(&["QUERY4_TYPE", "QUERY6_TYPE"]).unwrap_or_default()),
+                Some(txid) => {
+                    format!("{txid} {}", call.any(&["QUERY4_TYPE", "QUERY6_TYPE"]).unwrap_or_default())
+                }
                 None => String::new(),
             };
             let life = lives.entry(address).or_default();
@@ -87,9 +90,12 @@ pub type Fact<'a> = (&'a str, &'a str);
 pub struct Story<'a> {
     /// How many leases led each of the following lives.
     pub leases: usize,
-    /// What happened to a lease: names of events, `+` or `?` behind those that a client repeats. More than one where the
+    /// What happened to a lease: names of events in the notation above. More than one where the
     /// client got another address the second time.
     pub lives: &'a [&'a [&'a str]],
+    /// Whether a relay sends on what is routed past it. A second RELEASE then releases nothing, and a
+    /// relay of another network is refused.
+    pub overheard: bool,
     /// What is true of each.
     pub facts: &'a [Fact<'a>],
 }
@@ -101,21 +107,31 @@ impl Story<'_> {
         let lives = lives(calls);
         let mut counts = vec![0; self.lives.len()];
         for (address, life) in &lives {
-            let complaints: Vec<_> = self.lives.iter().map(|events| judge_life(events, address, life)).collect();
+            let complaints: Vec<_> =
+                self.lives.iter().map(|events| judge_life(events, address, life)).collect();
             let best = complaints.iter().enumerate().min_by_key(|(_, complaints)| complaints.len());
             let Some((which, complaints)) = best else { continue };
             counts[which] += 1;
             let variables = life.iter().flat_map(|happening| {
-                happening.mentions.iter().flat_map(|(call, prefix)| self.judge_variables(happening.event, call, prefix))
+                happening
+                    .mentions
+                    .iter()
+                    .flat_map(|(call, prefix)| self.judge_variables(happening.event, call, prefix))
             });
             for complaint in complaints.iter().cloned().chain(variables) {
                 let _ = writeln!(report, "{address}: {complaint}");
             }
         }
         if counts.iter().any(|count| *count != self.leases) {
-            let _ = writeln!(report, "{} leases expected of each life, there were {counts:?}: {:?}", self.leases, lives.keys());
+            let _ = writeln!(
+                report,
+                "{} leases expected of each life, there were {counts:?}: {:?}",
+                self.leases,
+                lives.keys()
+            );
         }
-        for stray in calls.iter().filter(|call| mentions(call).is_empty()) {
+        let strays = calls.iter().filter(|call| mentions(call).is_empty());
+        for stray in strays.filter(|call| !(self.overheard && call.get("QUERY4_RELAYED") == Some("true"))) {
             let _ = writeln!(report, "a call that names no lease: {} {:?}", stray.hook(), stray.env);
         }
         if report.is_empty() { Ok(()) } else { Err(report) }
@@ -129,10 +145,15 @@ impl Story<'_> {
         }
         for (suffix, value) in self.facts {
             if get(suffix) != Some(value) {
-                complaints.push(format!("{} of {event}: {prefix}{suffix} is {:?}, expected {value:?}", call.hook(), get(suffix)));
+                complaints.push(format!(
+                    "{} of {event}: {prefix}{suffix} is {:?}, expected {value:?}",
+                    call.hook(),
+                    get(suffix)
+                ));
             }
         }
-        let number = |suffix: &str| get(suffix).and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN);
+        let number =
+            |suffix: &str| get(suffix).and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN);
         // A lease of this very packet was set in its second; one that ran out did so when its time was over.
         let nominal = match event {
             "commit" | "renew" | "rebind" => number("CLTT"),
@@ -153,20 +174,22 @@ fn judge_life(events: &[&str], address: &str, life: &[Happening<'_>]) -> Vec<Str
     let family = if address.contains(':') { '6' } else { '4' };
     let mut rest = life.iter().peekable();
     for step in events {
-        let event = step.trim_end_matches(['+', '?']);
-        let hooks = hooks_of(event, family);
+        let alternatives: Vec<&str> = step.trim_end_matches(['+', '?', '*']).split('|').collect();
+        let once = !step.ends_with(['+', '*']);
         let mut times = 0;
-        while rest.peek().is_some_and(|next| next.event == event) && (times == 0 || step.ends_with('+')) {
+        while rest.peek().is_some_and(|next| alternatives.contains(&next.event)) && (times == 0 || !once) {
             times += 1;
-            if let Some(next) = rest.next()
-                && next.hooks() != hooks
-            {
-                complaints.push(format!("{event} has the hook points {:?}, expected {hooks:?}", next.hooks()));
+            if let Some(next) = rest.next() {
+                let hooks = hooks_of(next.event, family);
+                if next.hooks() != hooks {
+                    complaints.push(format!("{} has {:?}, expected {hooks:?}", next.event, next.hooks()));
+                }
             }
         }
-        if times == 0 && !step.ends_with('?') {
+        if times == 0 && !step.ends_with(['?', '*']) {
             let told: Vec<&str> = life.iter().map(|happening| happening.event).collect();
-            complaints.push(format!("{event} is missing or not in its place: {told:?}, expected {:?}", events));
+            complaints
+                .push(format!("{step} is missing or not in its place: {told:?}, expected {:?}", events));
             return complaints;
         }
     }
@@ -205,7 +228,8 @@ pub fn balance(calls: &[Call], frames: &[Frame]) -> Result<(), String> {
                 continue;
             }
             let question = asked6.get(&message.transaction_id).copied();
-            let idle = [Kind::Confirm, Kind::InformationRequest].map(|kind| Some(kind as u8)).contains(&question);
+            let idle =
+                [Kind::Confirm, Kind::InformationRequest].map(|kind| Some(kind as u8)).contains(&question);
             if message.is(Kind::Reply) && !idle {
                 *counts.entry(message.transaction_id.to_string()).or_default() += 1;
             }

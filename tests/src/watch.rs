@@ -1,5 +1,6 @@
 //! The observer on a server's interface with a dumping hook, and tcpdump beside it as a witness.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +47,9 @@ impl Watch {
         std::fs::create_dir(&directory).with_context(|| directory.display().to_string())?;
         let capture = directory.join("witness.pcap");
         let mut command = link.namespace.command("tcpdump");
-        command.args(["-i", link.name, "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"]).arg(&capture);
+        command
+            .args(["-i", link.name, "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"])
+            .arg(&capture);
         // By protocol and not by port, so that fragments are seen too.
         command.arg("udp or ip6");
         let mut witness = Process::start("witness", command, &directory)?;
@@ -76,6 +79,21 @@ impl Watch {
         })
     }
 
+    /// Waits until as many leases have had an event of this name: a client may ask for each by itself.
+    pub fn wait_for_leases(&self, event: &str, count: usize, within: Duration) -> Result<()> {
+        self.wait_for(event, 1, within)?;
+        wait::until(&format!("event {event} of {count} leases"), within, || {
+            let calls = self.calls()?;
+            let committed = calls.iter().filter(|call| is_end_of(call, event));
+            let addresses: BTreeSet<&str> = committed
+                .flat_map(|call| &call.env)
+                .filter(|(name, _)| name.ends_with("_ADDRESS") && name.contains("LEASE"))
+                .map(|(_, address)| address.as_str())
+                .collect();
+            Ok((addresses.len() >= count).then_some(()))
+        })
+    }
+
     /// The frames so far.
     pub fn frames(&self) -> Result<Vec<Frame>> {
         read_frames(&self.capture)
@@ -98,7 +116,9 @@ impl Watch {
 /// Whether a call is the last one of an event of this name.
 fn is_end_of(call: &Call, event: &str) -> bool {
     let size = |name: &str| call.get(name).is_some_and(|size| size != "0");
-    let names_one = ["LEASES4_SIZE", "LEASES6_SIZE", "DELETED_LEASES4_SIZE", "DELETED_LEASES6_SIZE"].into_iter().any(size);
+    let names_one = ["LEASES4_SIZE", "LEASES6_SIZE", "DELETED_LEASES4_SIZE", "DELETED_LEASES6_SIZE"]
+        .into_iter()
+        .any(size);
     call.get("OBSERVER_EVENT") == Some(event)
         && (names_one || call.hook().ends_with("_expire") || call.hook().ends_with("_recover"))
 }

@@ -140,7 +140,8 @@ fn signals_end_it_in_order() {
     require!(Need::Root);
     let scratch = Scratch::new().unwrap();
     let cable = Cable::as_recorded().unwrap();
-    let observer = Observer::start(&cable.server.namespace, scratch.path(), "s0", Path::new("/bin/true"), &[]);
+    let observer =
+        Observer::start(&cable.server.namespace, scratch.path(), "s0", Path::new("/bin/true"), &[]);
     let ended = observer.unwrap().stop().unwrap();
     assert!(ended.status.success());
     assert!(ended.stderr.contains("totals: frames=0 handled=0 skipped=0"), "{}", ended.stderr);

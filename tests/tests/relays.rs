@@ -1,10 +1,12 @@
 //! The observer beside a server whose clients are behind relays: binding through them, renewing past them, rebinding
 //! through them again.
 
+use observer_tests::call::Call;
 use observer_tests::clients::any::Client;
 use observer_tests::clients::{dhclient, dhcpcd};
 use observer_tests::course::{Course, NAME};
 use observer_tests::need::Need;
+use observer_tests::parallel;
 use observer_tests::relay::{GIADDR, Network};
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
@@ -23,9 +25,10 @@ enum Relay {
 fn run(server: Server, relay: Relay, client: Client, course: &Course<'_>) -> Seen {
     let scratch = Scratch::new().unwrap();
     let network = Network::relayed(relay == Relay::NestedDhcrelay).unwrap();
-    let v6 = matches!(client, Client::Dhclient(dhclient::Wants::AddressAndPrefix6 | dhclient::Wants::Address6))
-        || matches!(client, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6 | dhcpcd::Wants::Address6))
-        || matches!(client, Client::WideDhcp6c(_));
+    let v6 =
+        matches!(client, Client::Dhclient(dhclient::Wants::AddressAndPrefix6 | dhclient::Wants::Address6))
+            || matches!(client, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6 | dhcpcd::Wants::Address6))
+            || matches!(client, Client::WideDhcp6c(_));
     let _relays = match relay {
         Relay::Dnsmasq => network.dnsmasq(scratch.path()).unwrap(),
         Relay::Dhcrelay | Relay::NestedDhcrelay => network.dhcrelay(scratch.path(), v6).unwrap(),
@@ -41,27 +44,45 @@ fn v4(server: Server, relay: Relay, client: Client) {
     let course = Course {
         server,
         client,
-        renews: true,
+        // Of two dhcrelays in a row the outer one overhears renewals as well, in the name of a network without clients;
+        // the refusal gets through to the client, sometimes before the answer.
+        renews: relay != Relay::NestedDhcrelay,
         rebinds: true,
+        // dhcrelay reads frames, not sockets.
+        overheard: relay != Relay::Dnsmasq,
         leases: 1,
         facts: name,
         options: &[],
     };
     let seen = run(server, relay, client, &course);
     let mut through = 0;
-    for call in seen.calls.iter().filter(|call| call.get("QUERY4_TYPE") == Some("DHCPREQUEST")) {
+    let is_about_a_lease = |call: &&Call| {
+        call.get("QUERY4_TYPE") == Some("DHCPREQUEST")
+            && call.any(&["LEASE4_ADDRESS", "LEASES4_AT0_ADDRESS"]).is_some()
+    };
+    for call in seen.calls.iter().filter(is_about_a_lease) {
         let event = call.get("OBSERVER_EVENT").unwrap();
         let get = |name: &str| call.get(name).unwrap_or("not set");
         let hops = if relay == Relay::NestedDhcrelay { "2" } else { "1" };
         if event == "renew" {
             let address = call.any(&["LEASE4_ADDRESS", "LEASES4_AT0_ADDRESS"]);
-            let past = [("QUERY4_RELAYED", "false"), ("QUERY4_GIADDR", "0.0.0.0"), ("QUERY4_HOPS", "0"), ("QUERY4_OPTION_82", "not set")];
+            let past = [
+                ("QUERY4_RELAYED", "false"),
+                ("QUERY4_GIADDR", "0.0.0.0"),
+                ("QUERY4_HOPS", "0"),
+                ("QUERY4_OPTION_82", "not set"),
+            ];
             assert_eq!(past.map(|(name, _)| get(name)), past.map(|(_, value)| value), "{event}: {call:?}");
             assert_eq!(Some(get("QUERY4_REMOTE_ADDR")), address, "{call:?}");
             continue;
         }
         through += 1;
-        let told = [("QUERY4_RELAYED", "true"), ("QUERY4_GIADDR", GIADDR), ("QUERY4_HOPS", hops), ("QUERY4_REMOTE_PORT", "67")];
+        let told = [
+            ("QUERY4_RELAYED", "true"),
+            ("QUERY4_GIADDR", GIADDR),
+            ("QUERY4_HOPS", hops),
+            ("QUERY4_REMOTE_PORT", "67"),
+        ];
         assert_eq!(told.map(|(name, _)| get(name)), told.map(|(_, value)| value), "{event}: {call:?}");
         // The frame is the relay's, the lease the client's.
         assert_eq!(get("QUERY4_REMOTE_HWADDR"), "02:00:00:00:01:02", "{call:?}");
@@ -81,7 +102,8 @@ fn v4(server: Server, relay: Relay, client: Client) {
 /// DHCPv6 clients speak through the relay whatever they ask.
 fn v6(server: Server, relay: Relay, client: Client, leases: usize, rebinds: bool) {
     let facts: &[Fact<'_>] = &[("DUID", "00:03:00:01:02:00:00:00:00:02")];
-    let course = Course { server, client, renews: true, rebinds, leases, facts, options: &[] };
+    let course =
+        Course { server, client, renews: true, rebinds, overheard: false, leases, facts, options: &[] };
     let seen = run(server, relay, client, &course);
     for call in seen.calls.iter().filter(|call| call.get("QUERY6_TYPE").is_some()) {
         assert_eq!(call.get("QUERY6_REMOTE_PORT"), Some("547"), "{call:?}");
@@ -90,62 +112,128 @@ fn v6(server: Server, relay: Relay, client: Client, leases: usize, rebinds: bool
     }
 }
 
-#[test]
 fn dhcpd4_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhclient"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhclient")
+    );
     v4(Server::Dhcpd4, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::V4));
 }
 
-#[test]
 fn dhcpd4_behind_nested_dhcrelays() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcpcd")
+    );
     v4(Server::Dhcpd4, Relay::NestedDhcrelay, Client::Dhcpcd(dhcpcd::Wants::V4));
 }
 
-#[test]
 fn dhcpd4_behind_dnsmasq() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dnsmasq"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcpcd")
+    );
     v4(Server::Dhcpd4, Relay::Dnsmasq, Client::Dhcpcd(dhcpcd::Wants::V4));
 }
 
-#[test]
 fn dnsmasq4_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dnsmasq"), Need::Program("dhcrelay"), Need::Program("udhcpc"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcrelay"),
+        Need::Program("udhcpc")
+    );
     v4(Server::Dnsmasq, Relay::Dhcrelay, Client::Udhcpc);
 }
 
-#[test]
 fn kea4_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("kea-dhcp4"), Need::Program("dhcrelay"), Need::Program("dhclient"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("kea-dhcp4"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhclient")
+    );
     v4(Server::Kea4, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::V4));
 }
 
-#[test]
 fn dhcpd6_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhclient"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhclient")
+    );
     v6(Server::Dhcpd6, Relay::Dhcrelay, Client::Dhclient(dhclient::Wants::AddressAndPrefix6), 2, true);
 }
 
-#[test]
 fn dhcpd6_behind_nested_dhcrelays() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhcrelay"), Need::Program("dhcp6c"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcp6c")
+    );
     v6(Server::Dhcpd6, Relay::NestedDhcrelay, Client::WideDhcp6c(true), 2, false);
 }
 
-#[test]
 fn dhcpd6_behind_dnsmasq() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dnsmasq"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dhcpd"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcpcd")
+    );
     v6(Server::Dhcpd6, Relay::Dnsmasq, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6), 2, true);
 }
 
-#[test]
 fn dnsmasq6_behind_dhcrelay() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("dnsmasq"), Need::Program("dhcrelay"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("dnsmasq"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcpcd")
+    );
     v6(Server::Dnsmasq, Relay::Dhcrelay, Client::Dhcpcd(dhcpcd::Wants::Address6), 1, false);
 }
 
-#[test]
 fn kea6_behind_nested_dhcrelays() {
-    require!(Need::Root, Need::Program("tcpdump"), Need::Program("kea-dhcp6"), Need::Program("dhcrelay"), Need::Program("dhcpcd"));
+    require!(
+        Need::Root,
+        Need::Program("tcpdump"),
+        Need::Program("kea-dhcp6"),
+        Need::Program("dhcrelay"),
+        Need::Program("dhcpcd")
+    );
     v6(Server::Kea6, Relay::NestedDhcrelay, Client::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6), 2, true);
+}
+
+#[test]
+fn every_server_behind_relays() {
+    parallel::all(vec![
+        ("dhcpd4_behind_dhcrelay", Box::new(dhcpd4_behind_dhcrelay)),
+        ("dhcpd4_behind_nested_dhcrelays", Box::new(dhcpd4_behind_nested_dhcrelays)),
+        ("dhcpd4_behind_dnsmasq", Box::new(dhcpd4_behind_dnsmasq)),
+        ("dnsmasq4_behind_dhcrelay", Box::new(dnsmasq4_behind_dhcrelay)),
+        ("kea4_behind_dhcrelay", Box::new(kea4_behind_dhcrelay)),
+        ("dhcpd6_behind_dhcrelay", Box::new(dhcpd6_behind_dhcrelay)),
+        ("dhcpd6_behind_nested_dhcrelays", Box::new(dhcpd6_behind_nested_dhcrelays)),
+        ("dhcpd6_behind_dnsmasq", Box::new(dhcpd6_behind_dnsmasq)),
+        ("dnsmasq6_behind_dhcrelay", Box::new(dnsmasq6_behind_dhcrelay)),
+        ("kea6_behind_nested_dhcrelays", Box::new(kea6_behind_nested_dhcrelays)),
+    ]);
 }

@@ -6,11 +6,12 @@ use observer_tests::clients::any::Client;
 use observer_tests::clients::{dhclient, dhcpcd};
 use observer_tests::course::{Course, NAME};
 use observer_tests::need::Need;
+use observer_tests::parallel;
 use observer_tests::relay::Network;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
-use observer_tests::servers::any::Server;
 use observer_tests::servers::Lifetimes;
+use observer_tests::servers::any::Server;
 use observer_tests::story::{Fact, Story, balance};
 use observer_tests::watch::Watch;
 
@@ -20,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn pair(server: Server, client: Client) {
     let (scratch, network) = (Scratch::new().unwrap(), Network::direct().unwrap());
     let v6 = !matches!(server, Server::Dhcpd4 | Server::Kea4 | Server::Udhcpd)
-        && !matches!(client, Client::Udhcpc | Client::Dhclient(dhclient::Wants::V4) | Client::Dhcpcd(dhcpcd::Wants::V4));
+        && !matches!(
+            client,
+            Client::Udhcpc | Client::Dhclient(dhclient::Wants::V4) | Client::Dhcpcd(dhcpcd::Wants::V4)
+        );
     let duid: &[Fact<'_>] = &[("DUID", "00:03:00:01:02:00:00:00:00:02")];
     let name: &[Fact<'_>] = match client {
         // It sends no name.
@@ -37,12 +41,20 @@ fn pair(server: Server, client: Client) {
     // dnsmasq has a T2 of 105 s in DHCPv6, and dhcp6c solicits anew when its renewals go unanswered.
     let rebinds = !(v6 && server == Server::Dnsmasq || matches!(client, Client::WideDhcp6c(_)));
     let facts = if v6 { [duid, name].concat() } else { name.to_vec() };
-    let course = Course { server, client, renews: true, rebinds, leases, facts: &facts, options: &[] };
+    let course = Course {
+        server,
+        client,
+        renews: true,
+        rebinds,
+        overheard: false,
+        leases,
+        facts: &facts,
+        options: &[],
+    };
     course.run(&network.server, &network.client, scratch.path()).unwrap_or_else(|error| panic!("{error:?}"));
 }
 
 /// A temporary address is never renewed, and dhclient's release of one names none.
-#[test]
 fn dhcpd6_and_dhclient_temporary() {
     require!(Need::Root, Need::Program("tcpdump"), Need::Program("dhcpd"), Need::Program("dhclient"));
     let (scratch, network) = (Scratch::new().unwrap(), Network::direct().unwrap());
@@ -56,20 +68,28 @@ fn dhcpd6_and_dhclient_temporary() {
     client.vanish().unwrap();
     watch.wait_for("expire", 1, PATIENCE).unwrap();
     let seen = watch.finish(Lifetimes::SHORT.valid + 1).unwrap();
-    let facts = [("TYPE", "IA_TA"), ("HOSTNAME", "far-host."), ("PREFERRED_LIFETIME", "20"), ("PREFIX_LEN", "128")];
-    let story = Story { leases: 1, lives: &[&["commit", "expire"]], facts: &facts };
+    let facts =
+        [("TYPE", "IA_TA"), ("HOSTNAME", "far-host."), ("PREFERRED_LIFETIME", "20"), ("PREFIX_LEN", "128")];
+    let story = Story { leases: 1, lives: &[&["commit", "expire"]], overheard: false, facts: &facts };
     story.judge(&seen.calls).unwrap_or_else(|report| panic!("live:\n{report}"));
     story.judge(&seen.replayed).unwrap_or_else(|report| panic!("replay:\n{report}"));
     balance(&seen.calls, &seen.frames).unwrap();
 }
 
 macro_rules! pairs {
-    ($($test:ident: $server:ident, $client:expr, $($program:literal)+;)+) => {
-        $(#[test]
-        fn $test() {
+    ($($case:ident: $server:ident, $client:expr, $($program:literal)+;)+) => {
+        $(fn $case() {
             require!(Need::Root, Need::Program("tcpdump"), $(Need::Program($program)),+);
             pair(Server::$server, $client);
         })+
+
+        #[test]
+        fn every_server_with_every_client() {
+            parallel::all(vec![
+                ("dhcpd6_and_dhclient_temporary", Box::new(dhcpd6_and_dhclient_temporary)),
+                $((stringify!($case), Box::new($case))),+
+            ]);
+        }
     };
 }
 

@@ -11,6 +11,7 @@ mod conformance;
 mod docs;
 mod ebpf;
 mod test;
+mod vm;
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
@@ -27,6 +28,7 @@ verbs:
         report every call of a hook that differs, variable by variable, with its reason
   record NAME SCENARIO
         play one scenario and write it to tests/golden/NAME
+  vm    run the kernel tests and live exchanges in Debian 12's kernel, Linux 6.1, by qemu; installs what it needs (apt)
   docs [--check]
         put the table of variables into README.md; --check only says whether it is current
   bench [filter] [throughput] [memory] [latency]
@@ -50,6 +52,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ebpf", "--check"] => ebpf::check(&root()?),
         ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
         ["test", passed_on @ ..] => test::run(&root()?, passed_on),
+        ["vm"] => vm::run(&root()?),
         ["bench", parts @ ..] => bench::run(&root()?, parts),
         ["conformance", passed_on @ ..] => conformance::run(&root()?, passed_on),
         ["record", name, scenario] => conformance::record(&root()?, name, scenario),

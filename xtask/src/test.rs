@@ -15,23 +15,36 @@ use crate::command;
 const PROGRAMS: &[(&str, &str)] = &[
     ("kea-dhcp4", "kea-dhcp4-server"),
     ("kea-dhcp6", "kea-dhcp6-server"),
-    ("dhcpd", "isc-dhcp-server"),
-    ("dnsmasq", "dnsmasq-base"),
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("tcpdump", "tcpdump"),
     ("perfdhcp", "kea-admin"),
+    ("unshare", "util-linux"),
+    ("dhcpd", "isc-dhcp-server"),
     ("dhclient", "isc-dhcp-client"),
+    ("dhcrelay", "isc-dhcp-relay"),
+    ("dnsmasq", "dnsmasq-base"),
     ("dhcpcd", "dhcpcd-base"),
     ("udhcpc", "udhcpc"),
+    ("udhcpd", "udhcpd"),
     ("dhcp6c", "wide-dhcpv6-client"),
-    ("unshare", "util-linux"),
 ];
+
+/// Installs packages without starting their daemons: tests start their own, and nobody wants a DHCP server on the network
+/// of this machine. A policy that the machine has already is left alone.
+const INSTALL: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy || exit 1
+fi
+apt-get install --yes --no-install-recommends "$@"
+"#;
 
 /// Installs what is missing, then runs the tests of the whole workspace, with what stands behind the verb passed on.
 pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
     let is_root = is_root()?;
-    install(is_root)?;
+    install(PROGRAMS, is_root)?;
     let mut cargo = command::cargo(root);
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(passed_on);
     if !is_root {
@@ -42,8 +55,9 @@ pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
     command::run(&mut cargo)
 }
 
-fn install(is_root: bool) -> Result<()> {
-    let mut missing: Vec<&str> = PROGRAMS
+/// Installs the packages of those programs that are not there.
+pub fn install(programs: &[(&str, &'static str)], is_root: bool) -> Result<()> {
+    let mut missing: Vec<&str> = programs
         .iter()
         .filter(|(program, _)| command::find(program).is_none())
         .map(|(_, package)| *package)
@@ -55,15 +69,14 @@ fn install(is_root: bool) -> Result<()> {
     }
     ensure!(
         command::find("apt-get").is_some(),
-        "the tests need the programs of these Debian packages; install them first: {}",
+        "needed are the programs of these Debian packages; install them first: {}",
         missing.join(" ")
     );
     println!("installing {}", missing.join(" "));
     let mut list = privileged(is_root, "apt-get");
     command::run(list.arg("update"))?;
-    let mut install = privileged(is_root, "apt-get");
-    install.args(["install", "--yes", "--no-install-recommends"]).args(&missing);
-    command::run(&mut install)
+    let mut install = privileged(is_root, "sh");
+    command::run(install.args(["-c", INSTALL, "sh"]).args(&missing))
 }
 
 /// A command that runs as root and asks nothing.

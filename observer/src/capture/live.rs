@@ -208,9 +208,16 @@ impl Capture {
         let ring = take_map(&mut ebpf, maps::RING, RingBuf::try_from)?;
         let counters = take_map(&mut ebpf, maps::COUNTERS, PerCpuArray::try_from)?;
 
+        // One that is named twice is observed once.
+        let mut names: Vec<&String> = Vec::new();
+        for name in &options.interfaces {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let slot = |name: &String| Slot { name: name.clone(), attachment: None, failed: None };
         let mut capture = Self {
-            slots: options.interfaces.iter().map(slot).collect(),
+            slots: names.into_iter().map(slot).collect(),
             programs: Programs::load(ebpf, options.attach, options.promiscuous)?,
             ring,
             counters,

@@ -9,12 +9,12 @@ mod subnets;
 
 use std::path::PathBuf;
 
-use super::{KeaVersion, ServerConfig};
 use super::dhcp4::Dhcp4;
 use super::dhcp6::{Dhcp6, MacSource};
 use super::json::{self, Field, Map};
 use super::place::{ConfigError, Place};
 use super::timers::ExpiredLeases;
+use super::{KeaVersion, ServerConfig};
 use inherited::Inherited;
 
 /// Reads Kea configuration files: `Dhcp4` from one of them, `Dhcp6` from the same or another. `version` decides what

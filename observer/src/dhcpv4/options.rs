@@ -16,6 +16,7 @@ pub mod code {
     pub const MESSAGE_TYPE: u8 = 53;
     pub const SERVER_IDENTIFIER: u8 = 54;
     pub const PARAMETER_REQUEST_LIST: u8 = 55;
+    pub const MESSAGE: u8 = 56;
     pub const VENDOR_CLASS: u8 = 60;
     pub const CLIENT_IDENTIFIER: u8 = 61;
     pub const USER_CLASS: u8 = 77;

@@ -30,9 +30,9 @@ pub(super) fn address(options: &Options, code: u8) -> Option<Ipv4Addr> {
 /// An option that holds one number of 32 bits; `None` when it is missing or not four octets long.
 pub(super) fn number(options: &Options, code: u8) -> Option<u32> {
     match four_octets(options, code)? {
-        DhcpOption::AddressLeaseTime(seconds) | DhcpOption::Renewal(seconds) | DhcpOption::Rebinding(seconds) => {
-            Some(seconds)
-        }
+        DhcpOption::AddressLeaseTime(seconds)
+        | DhcpOption::Renewal(seconds)
+        | DhcpOption::Rebinding(seconds) => Some(seconds),
         _ => None,
     }
 }

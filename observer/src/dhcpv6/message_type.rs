@@ -51,9 +51,11 @@ impl MessageType {
             // Kea 2.2 does not know these two, and makes nothing of them that could show it.
             36 => "ADDR_REG_INFORM",
             37 => "ADDR_REG_REPLY",
-            number => {
-                usize::from(number).checked_sub(1).and_then(|index| NAMES.get(index)).copied().unwrap_or("UNKNOWN")
-            }
+            number => usize::from(number)
+                .checked_sub(1)
+                .and_then(|index| NAMES.get(index))
+                .copied()
+                .unwrap_or("UNKNOWN"),
         }
     }
 

@@ -108,7 +108,9 @@ fn check(code: u16, payload: &[u8], offset: usize, malformed: &mut Vec<Malformed
 }
 
 fn address(octets: Option<&[u8]>) -> Ipv6Addr {
-    octets.and_then(|octets| octets.first_chunk::<16>()).map_or(Ipv6Addr::UNSPECIFIED, |octets| Ipv6Addr::from(*octets))
+    octets
+        .and_then(|octets| octets.first_chunk::<16>())
+        .map_or(Ipv6Addr::UNSPECIFIED, |octets| Ipv6Addr::from(*octets))
 }
 
 #[cfg(test)]
@@ -200,7 +202,10 @@ mod tests {
             (relayed(0, &[])[..34].to_vec(), Fault::NoRelayedMessage),
             (relayed(0, &request())[..80].to_vec(), Fault::OptionOverrun),
             ([&[3, 0, 0, 1][..], &option(3, &[0; 11])].concat(), Fault::ShortOption(3)),
-            ([&[3, 0, 0, 1][..], &option(3, &[&[0; 12][..], &option(5, &[0; 23])].concat())].concat(), Fault::ShortOption(5)),
+            (
+                [&[3, 0, 0, 1][..], &option(3, &[&[0; 12][..], &option(5, &[0; 23])].concat())].concat(),
+                Fault::ShortOption(5),
+            ),
             ([&request()[..], &[0, 1, 0]].concat(), Fault::OptionOverrun),
         ] {
             let faults: Vec<_> = parse(&bytes).malformed.iter().map(|malformed| malformed.fault).collect();

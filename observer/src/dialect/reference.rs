@@ -19,7 +19,11 @@ pub struct Row {
 }
 
 /// The lines of one table of variables.
-pub(super) fn rows<T: ?Sized>(hook_points: &'static str, prefix: &str, variables: &[Variable<T>]) -> Vec<Row> {
+pub(super) fn rows<T: ?Sized>(
+    hook_points: &'static str,
+    prefix: &str,
+    variables: &[Variable<T>],
+) -> Vec<Row> {
     variables
         .iter()
         .map(|variable| Row {

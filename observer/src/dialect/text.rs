@@ -142,7 +142,15 @@ mod tests {
 
     #[test]
     fn addresses_are_those_of_inet_ntop() {
-        for address in ["::", "::1", "::1.2.3.4", "::ffff:1.2.3.4", "2001:db8::1", "2001:db8:0:1:1:1:1:1", "fe80::1:0:0:1"] {
+        for address in [
+            "::",
+            "::1",
+            "::1.2.3.4",
+            "::ffff:1.2.3.4",
+            "2001:db8::1",
+            "2001:db8:0:1:1:1:1:1",
+            "fe80::1:0:0:1",
+        ] {
             let expected = address;
             assert_eq!(text(|out| ipv6(out, address.parse().unwrap())), expected);
         }
@@ -156,7 +164,11 @@ mod tests {
                 let address = Ipv6Addr::from([0, 1, 2, 3, 4, 5, 6, 7].map(group));
                 let plain = text(|out| ipv6(out, address));
                 let is_quad = plain.contains('.');
-                assert_eq!(is_quad, address.segments()[..6] == [0_u16; 6] && address.segments()[6] != 0, "{address}");
+                assert_eq!(
+                    is_quad,
+                    address.segments()[..6] == [0_u16; 6] && address.segments()[6] != 0,
+                    "{address}"
+                );
                 if !is_quad {
                     assert_eq!(plain, address.to_string());
                 }

@@ -83,7 +83,12 @@ impl<T: ?Sized> Variable<T> {
 }
 
 /// Appends `prefix` and name, `=` and value of each variable.
-pub(super) fn write_all<T: ?Sized>(environment: &mut Strings, prefix: &str, variables: &[Variable<T>], from: &T) {
+pub(super) fn write_all<T: ?Sized>(
+    environment: &mut Strings,
+    prefix: &str,
+    variables: &[Variable<T>],
+    from: &T,
+) {
     for variable in variables {
         environment.push_variable(prefix, variable.name, |block| match variable.value {
             Value::Always(write) => {

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::octets::Octets;
 use crate::dhcpv6::IaKind;
 use crate::identity::{ClientId, Duid, HardwareAddress, hardware_address_in_duid};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 use crate::tracker::{Lease4, Lease6, LeaseState};
 

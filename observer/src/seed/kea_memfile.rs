@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::octets::Octets;
 use crate::dhcpv6::IaKind;
 use crate::identity::{ClientId, Duid, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 use crate::tracker::{Lease4, Lease6, LeaseState};
 

@@ -13,6 +13,8 @@ pub struct Counters {
     pub foreign_answers: u64,
     /// Questions that went the wrong way for `--answers`: to another server.
     pub foreign_queries: u64,
+    /// Messages that were seen a moment before on the other side of a relay or router, at a mirror port.
+    pub relayed_copies: u64,
     /// Answers whose question was not seen.
     pub inferred_answers: u64,
     /// Answers without a question that do not tell enough to count.

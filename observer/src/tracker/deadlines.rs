@@ -10,6 +10,26 @@ use std::collections::BinaryHeap;
 
 use crate::time::Timestamp;
 
+/// For when a record is queued, if it is: the end of time stands for never, so that it takes eight octets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scheduled(Timestamp);
+
+impl Default for Scheduled {
+    fn default() -> Self {
+        Self(Timestamp::MAX)
+    }
+}
+
+impl Scheduled {
+    pub(super) fn get(self) -> Option<Timestamp> {
+        (self.0 < Timestamp::MAX).then_some(self.0)
+    }
+
+    pub(super) fn set(&mut self, due: Option<Timestamp>) {
+        self.0 = due.unwrap_or(Timestamp::MAX);
+    }
+}
+
 /// Whose deadline: a slot of one of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turn {
@@ -43,10 +63,10 @@ impl Deadlines {
     }
 
     /// Queues a slot, unless `scheduled` says that it is queued for that moment or an earlier one.
-    pub(super) fn schedule(&mut self, due: Timestamp, turn: Turn, scheduled: &mut Option<Timestamp>) {
-        if scheduled.is_none_or(|scheduled| due < scheduled) {
+    pub(super) fn schedule(&mut self, due: Timestamp, turn: Turn, scheduled: &mut Scheduled) {
+        if scheduled.get().is_none_or(|scheduled| due < scheduled) {
             self.queue.push(Reverse((due, turn)));
-            *scheduled = Some(due);
+            scheduled.set(Some(due));
         }
     }
 

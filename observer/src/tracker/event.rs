@@ -7,9 +7,11 @@ use crate::dhcpv6::IaKind;
 use crate::identity::{HardwareAddress, Identifier};
 use crate::time::Timestamp;
 
+use super::network::{Kind, Sighting};
 use super::{Lease4, Lease6, Observed4, Observed6};
 
-/// What happened to a lease, in the seven words that every dialect shares (`OBSERVER_EVENT`).
+/// What happened to a lease, in the seven words that every dialect shares, or what the network said beside leases
+/// (`OBSERVER_EVENT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A new lease, or an answer that gave none.
@@ -26,6 +28,8 @@ pub enum Event {
     Expire,
     /// The probation of a declined lease is over.
     Recover,
+    /// Not about a lease.
+    Network(Kind),
 }
 
 impl Event {
@@ -39,6 +43,7 @@ impl Event {
             Self::Decline => "decline",
             Self::Expire => "expire",
             Self::Recover => "recover",
+            Self::Network(kind) => kind.name(),
         }
     }
 }
@@ -112,6 +117,8 @@ pub enum Occurrence {
     Register6 { exchange: Exchange6, old: Option<Box<Lease6>>, lease: Box<Lease6> },
     /// `lease6_recover`: the declined lease.
     Recover6 { lease: Box<Lease6> },
+    /// One of the hook points of [`Kind`], which Kea does not have.
+    Network(Box<Sighting>),
 }
 
 /// Something that happened, ready for a dialect.
@@ -174,6 +181,7 @@ impl LeaseEvent {
             | Occurrence::Recover4 { .. }
             | Occurrence::Expire6 { .. }
             | Occurrence::Recover6 { .. } => false,
+            Occurrence::Network(sighting) => sighting.is_inferred(),
         }
     }
 
@@ -209,6 +217,7 @@ impl LeaseEvent {
                 subjects.dedup();
                 subjects
             }
+            Occurrence::Network(sighting) => vec![sighting.subject()],
         }
     }
 }
@@ -221,14 +230,14 @@ impl<O> Exchange<O> {
 }
 
 impl Exchange4 {
-    fn client(&self) -> Identifier {
+    pub(super) fn client(&self) -> Identifier {
         let hwaddr = self.either().map_or(HardwareAddress::empty(), |observed| observed.message.chaddr);
         Identifier::new(hwaddr.octets())
     }
 }
 
 impl Exchange6 {
-    fn client(&self) -> Identifier {
+    pub(super) fn client(&self) -> Identifier {
         Identifier::new(self.either().and_then(|observed| observed.message.client_duid()).unwrap_or_default())
     }
 }

@@ -14,7 +14,9 @@ mod exchange;
 mod hardware;
 mod held;
 mod lease;
+mod legs;
 mod made_up;
+pub mod network;
 mod observed;
 mod place;
 mod records;
@@ -41,6 +43,7 @@ pub use place::{Place, Relay4, Way};
 use deadlines::{Deadlines, Turn};
 use exchange::Exchanges;
 use held::Held;
+use legs::Legs;
 use place::Places;
 use records::{End, Record, Records};
 
@@ -74,6 +77,8 @@ pub struct Tracker {
     leases6: Records<Lease6>,
     deadlines: Deadlines,
     places: Places,
+    /// Messages that a mirror port may show again beyond a relay.
+    legs: Legs,
     /// The time of the latest message or deadline. A lease of no time at all is over at the start of its second, which may
     /// be before the message that gave it; its end is not told as if it had come first.
     latest: Timestamp,
@@ -96,6 +101,7 @@ impl Tracker {
             exchanges6: Exchanges::new(limits.exchanges),
             deadlines: Deadlines::default(),
             places: Places::default(),
+            legs: Legs::default(),
             latest: Timestamp::EPOCH,
             servers4: HashSet::new(),
             events: VecDeque::new(),

@@ -255,7 +255,7 @@ impl<L: Record> Records<L> {
     /// The deadline for which a slot was queued has come. Gives the end of its record, if this is that.
     pub(super) fn due(&mut self, deadlines: &mut Deadlines, at: Timestamp, slot: u32) -> Option<End<L>> {
         match self.table.scheduled_mut(slot)? {
-            scheduled if *scheduled == Some(at) => *scheduled = None,
+            scheduled if scheduled.get() == Some(at) => scheduled.set(None),
             // The slot was queued for an earlier moment since; this entry is the stale one.
             _ => return None,
         }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
 
 use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::time::Timestamp;
 
+use super::deadlines::Scheduled;
 use super::records::Record;
 
 /// The two indexes by owner.
@@ -47,7 +49,7 @@ const MAX_OWNED: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Entry<L> {
     pub(super) lease: L,
-    pub(super) scheduled: Option<Timestamp>,
+    pub(super) scheduled: Scheduled,
     /// Its neighbours among the records of its owner, one pair for each of the two indexes.
     links: [Links; 2],
 }
@@ -55,8 +57,22 @@ pub(super) struct Entry<L> {
 /// The slots before and behind in a list.
 #[derive(Clone, Copy, Debug, Default)]
 struct Links {
-    before: Option<u32>,
-    behind: Option<u32>,
+    before: Link,
+    behind: Link,
+}
+
+/// A slot or none, in four octets: a million records have four of them each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Link(Option<NonZeroU32>);
+
+impl Link {
+    fn to(slot: Option<u32>) -> Self {
+        Self(slot.and_then(|slot| NonZeroU32::new(slot.wrapping_add(1))))
+    }
+
+    fn slot(self) -> Option<u32> {
+        self.0.map(|number| number.get() - 1)
+    }
 }
 
 /// The records of one family. An owner index knows the latest record of each owner, and the others are linked behind it: a
@@ -94,7 +110,7 @@ impl<L: Record> Table<L> {
         self.entries.get(slot as usize)
     }
 
-    pub(super) fn scheduled_mut(&mut self, slot: u32) -> Option<&mut Option<Timestamp>> {
+    pub(super) fn scheduled_mut(&mut self, slot: u32) -> Option<&mut Scheduled> {
         self.entries.get_mut(slot as usize).map(|entry| &mut entry.scheduled)
     }
 
@@ -118,7 +134,7 @@ impl<L: Record> Table<L> {
             })
         });
         let links = |slot: u32| self.get(slot).and_then(|entry| entry.links.get(index as usize));
-        let mut found: Vec<u32> = std::iter::successors(head.copied(), |&slot| links(slot)?.behind)
+        let mut found: Vec<u32> = std::iter::successors(head.copied(), |&slot| links(slot)?.behind.slot())
             .take(MAX_OWNED)
             .filter(|&slot| self.get(slot).is_some_and(|entry| is(&entry.lease)))
             .collect();
@@ -129,7 +145,9 @@ impl<L: Record> Table<L> {
     /// Every record that is queued, with the moment for which it is.
     pub(super) fn scheduled(&self) -> impl Iterator<Item = (Timestamp, u32)> {
         // The limits keep a table far below 2^32 records.
-        self.entries.iter().filter_map(|(slot, entry)| Some((entry.scheduled?, u32::try_from(slot).ok()?)))
+        self.entries
+            .iter()
+            .filter_map(|(slot, entry)| Some((entry.scheduled.get()?, u32::try_from(slot).ok()?)))
     }
 
     /// Adds a record or replaces the one with its key. Gives its slot.
@@ -156,7 +174,7 @@ impl<L: Record> Table<L> {
                 // The limits keep a table far below 2^32 records.
                 let slot = u32::try_from(self.entries.insert(Entry {
                     lease,
-                    scheduled: None,
+                    scheduled: Scheduled::default(),
                     links: Default::default(),
                 }))
                 .unwrap_or(u32::MAX);
@@ -208,10 +226,10 @@ impl<L: Record> Table<L> {
         let Some(owner) = entry.lease.owner(index) else { return };
         let hash = self.hasher.hash_one(owner);
         let Some(links) = entry.links.get_mut(index as usize).map(std::mem::take) else { return };
-        self.link(links.before, links.behind, index);
+        self.link(links.before.slot(), links.behind.slot(), index);
         let Some(heads) = self.by_owner.get_mut(index as usize) else { return };
-        if let (None, Ok(mut head)) = (links.before, heads.find_entry(hash, |&head| head == slot)) {
-            match links.behind {
+        if let (None, Ok(mut head)) = (links.before.slot(), heads.find_entry(hash, |&head| head == slot)) {
+            match links.behind.slot() {
                 Some(behind) => *head.get_mut() = behind,
                 None => drop(head.remove()),
             }
@@ -226,7 +244,7 @@ impl<L: Record> Table<L> {
                 change(links);
             }
         };
-        change(before, &|links| links.behind = behind);
-        change(behind, &|links| links.before = before);
+        change(before, &|links| links.behind = Link::to(behind));
+        change(behind, &|links| links.before = Link::to(before));
     }
 }

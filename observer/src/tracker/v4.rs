@@ -9,22 +9,25 @@ use crate::identity::{ClientId, HardwareAddress};
 use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
+use super::legs::Leg;
 use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4, SubnetName,
-    Tracker,
+    Answers, Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4,
+    SubnetName, Tracker,
 };
 
 /// The kind of a BOOTP question, which has no message type.
 const BOOTP: MessageType = MessageType(0);
 
-/// What an answer has in common with its question: the transaction, the client, and what kind of question it answers.
-type Key = (u32, HardwareAddress, MessageType);
+/// What an answer has in common with its question: the transaction, the client, what kind of question it answers, and the
+/// relay (RFC 2131 table 3). A relay can overhear what is routed past it and send it on as well: the same question twice,
+/// and an answer to each.
+pub(super) type Key = (u32, HardwareAddress, MessageType, Ipv4Addr);
 
-fn key(observed: &Observed4, question: MessageType) -> Key {
-    (observed.message.xid, observed.message.chaddr, question)
+pub(super) fn key(observed: &Observed4, question: MessageType) -> Key {
+    (observed.message.xid, observed.message.chaddr, question, observed.message.giaddr)
 }
 
 impl Tracker {
@@ -51,14 +54,32 @@ impl Tracker {
                 }
             }
             (Op::Reply, None | Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
-                if self.answers.answer_counts(observed.direction) {
-                    self.answer4(at, observed);
-                } else {
+                if !self.answers.answer_counts(observed.direction) {
                     self.counters.foreign_answers += 1;
+                } else if !self.is_copy4(at, &observed) {
+                    self.answer4(at, observed);
                 }
             }
             _ => self.counters.other_messages += 1,
         }
+    }
+
+    /// Whether a mirror port showed the same a moment ago on the other side of a relay. A relay changes `hops`, `giaddr`
+    /// and option 82, and whom the message is sent to; what makes a lease stays.
+    fn is_copy4(&mut self, at: Timestamp, observed: &Observed4) -> bool {
+        let message = &observed.message;
+        let addresses = (message.ciaddr, message.yiaddr, message.requested_address(), message.server_id());
+        let said = (
+            message.message_type,
+            message.xid,
+            message.chaddr,
+            message.client_id(),
+            addresses,
+            message.lease_time(),
+        );
+        let copy = self.answers == Answers::Both && self.legs.is_copy(at, (4, said), Leg::of4(observed));
+        self.counters.relayed_copies += u64::from(copy);
+        copy
     }
 
     /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
@@ -68,12 +89,14 @@ impl Tracker {
             self.counters.other_messages += 1;
             return;
         }
-        let names_server = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
-        if names_server && !self.is_for_our_server(&observed) {
+        let unanswered = matches!(message_type, MessageType::RELEASE | MessageType::DECLINE);
+        if unanswered && !self.is_for_our_server(&observed) {
             self.counters.foreign_queries += 1;
+        } else if (unanswered || self.fails_sanity_check(&observed)) && self.is_copy4(at, &observed) {
+            // What it caused was told when it was on its way to the relay.
         } else if self.fails_sanity_check(&observed) {
             self.rejected4(at, observed);
-        } else if names_server {
+        } else if unanswered {
             if let Some(observed) = self.held4.hold(at, observed) {
                 self.given_up4(at, observed);
             }
@@ -512,4 +535,64 @@ impl View4 {
 
 fn is_broadcast(query: &Observed4) -> bool {
     matches!(query.destination.ip(), IpAddr::V4(address) if address.is_broadcast())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answers, Limits, Observed};
+    use super::*;
+    use crate::config::ServerConfig;
+    use crate::dhcpv4;
+    use crate::dissect::VlanTags;
+    use crate::frame::{Direction, Interface};
+
+    const RELAY: [u8; 4] = [198, 51, 100, 1];
+
+    fn message(kind: u8, giaddr: [u8; 4], to: &str) -> Observed {
+        let mut payload = vec![0; 236];
+        payload[0] = if kind == 5 { 2 } else { 1 };
+        payload[1..3].copy_from_slice(&[1, 6]);
+        payload[7] = 9;
+        payload[12..16].copy_from_slice(&[198, 51, 100, 100]);
+        if kind == 5 {
+            payload[16..20].copy_from_slice(&[198, 51, 100, 100]);
+        }
+        payload[24..28].copy_from_slice(&giaddr);
+        payload[28..34].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
+        payload.extend([99, 130, 83, 99, 53, 1, kind, 51, 4, 0, 0, 0, 60, 255]);
+        let source = "192.0.2.1:67".parse().unwrap();
+        Observed::V4(Arc::new(Observed4 {
+            interface: Arc::new(Interface { index: Some(2), name: "s0".to_owned() }),
+            direction: if kind == 5 { Direction::Out } else { Direction::In },
+            vlans: VlanTags::default(),
+            source_mac: None,
+            destination_mac: None,
+            source,
+            destination: to.parse().unwrap(),
+            message: dhcpv4::parse(&payload),
+        }))
+    }
+
+    #[test]
+    fn a_renewal_that_a_relay_overhears_is_two_questions() {
+        let mut tracker = Tracker::new(Arc::new(ServerConfig::default()), Answers::Out, Limits::default());
+        let at = Timestamp::from_seconds(1);
+        // As ISC dhcrelay does it: routed, overheard and sent on, then both are answered.
+        for (kind, giaddr, to) in [
+            (3, [0; 4], "192.0.2.1:67"),
+            (3, RELAY, "192.0.2.1:67"),
+            (5, [0; 4], "198.51.100.100:68"),
+            (5, RELAY, "198.51.100.1:67"),
+        ] {
+            tracker.handle_message(at, message(kind, giaddr, to));
+        }
+        let mut relays = Vec::new();
+        while let Some(event) = tracker.poll_event() {
+            if let Occurrence::Committed4 { exchange, .. } = event.occurrence {
+                relays.push(exchange.query.unwrap().message.giaddr);
+            }
+        }
+        assert_eq!(relays, [Ipv4Addr::UNSPECIFIED, RELAY.into()]);
+        assert_eq!(tracker.counters().inferred_answers, 0);
+    }
 }

@@ -11,19 +11,22 @@ use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 
 use super::hardware::hardware_address;
+use super::legs::Leg;
 use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::v4::shows_remainder;
-use super::{Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Place, Tracker, Way};
+use super::{
+    Answers, Event, Exchange6, IaReference, Lease6, LeaseState, Observed6, Occurrence, Place, Tracker, Way,
+};
 
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
 const NO_BINDING: u16 = 3;
 
 /// What an answer has in common with its question.
-type Key = (u32, Duid);
+pub(super) type Key = (u32, Duid);
 
-fn key(observed: &Observed6) -> Option<Key> {
+pub(super) fn key(observed: &Observed6) -> Option<Key> {
     Some((observed.message.transaction_id, Duid::new(observed.message.client_duid()?)))
 }
 
@@ -45,10 +48,10 @@ impl Tracker {
                 }
             }
             MessageType::REPLY | MessageType::ADDR_REG_REPLY => {
-                if self.answers.answer_counts(observed.direction) {
-                    self.reply6(at, observed);
-                } else {
+                if !self.answers.answer_counts(observed.direction) {
                     self.counters.foreign_answers += 1;
+                } else if !self.is_copy6(at, &observed) {
+                    self.reply6(at, observed);
                 }
             }
             MessageType::ADVERTISE => {
@@ -56,6 +59,20 @@ impl Tracker {
             }
             _ => self.counters.other_messages += 1,
         }
+    }
+
+    /// Whether a mirror port showed the same a moment ago on the other side of a relay, which leaves the message in its
+    /// envelope alone.
+    fn is_copy6(&mut self, at: Timestamp, observed: &Observed6) -> bool {
+        if self.answers != Answers::Both {
+            return false;
+        }
+        let message = &observed.message;
+        let options: Vec<(u16, &[u8])> = message.options().collect();
+        let said = (6, message.message_type, message.transaction_id, options);
+        let copy = self.legs.is_copy(at, said, Leg::of6(observed));
+        self.counters.relayed_copies += u64::from(copy);
+        copy
     }
 
     fn reply6(&mut self, at: Timestamp, answer: Arc<Observed6>) {

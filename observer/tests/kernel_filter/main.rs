@@ -5,8 +5,8 @@
 //! than the committed one (see `cargo xtask ebpf --fresh`).
 //!
 //! The test binary needs nothing but `ip`, `tc` and the modules veth, tun, sch_ingress, cls_bpf and cls_u32, so it can be
-//! put into an initramfs and run on an older kernel in a virtual machine. Linux 6.1, which has no TCX, is the oldest
-//! that it was run on.
+//! put into an initramfs and run on an older kernel in a virtual machine: `cargo xtask vm` does that with Linux 6.1,
+//! which has no TCX and is the oldest that it was run on.
 
 mod frames;
 mod namespace;

@@ -10,6 +10,8 @@ mod wire6;
 mod cache;
 mod config;
 mod hostile;
+mod mirror;
+mod network;
 mod random;
 mod time;
 mod v4;

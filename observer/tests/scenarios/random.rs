@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dhcp_observer::config::{ServerConfig, Subnet4};
 use dhcp_observer::dialect::invocation::Invocation;
 use dhcp_observer::frame::{Direction, Interface};
+use dhcp_observer::tracker::network::Kind;
 use dhcp_observer::tracker::{Answers, Limits};
 
 use crate::config::{subnets4, threshold};
@@ -178,8 +179,13 @@ const LIMITS: Limits = Limits { leases: 8, exchanges: 16 };
 
 /// Plays a script. `restless` looks at the clock more often than it has to.
 fn play(config: &ServerConfig, steps: &[Step], restless: bool) -> Vec<Invocation> {
+    play_watching(&[], config, steps, restless)
+}
+
+/// The same with events that are not about leases.
+fn play_watching(kinds: &[Kind], config: &ServerConfig, steps: &[Step], restless: bool) -> Vec<Invocation> {
     let interface = Arc::new(Interface { index: Some(1), name: "x".into() });
-    let mut story = Story::tapping(config.clone(), Answers::Out, LIMITS);
+    let mut story = Story::tapping(config.clone(), Answers::Out, LIMITS).watching(kinds);
     let (mut calls, mut latest) = (Vec::new(), 0);
     for step in steps {
         if restless {
@@ -226,6 +232,33 @@ fn replay_is_the_same_story_however_often_the_clock_is_looked_at() {
         total += calls.len();
     }
     assert!(total > 30_000, "{total} calls are too few to tell anything");
+}
+
+#[test]
+fn watching_for_more_is_as_steady_and_changes_no_word_about_leases() {
+    let mut seen = std::collections::BTreeMap::<String, usize>::new();
+    for seed in 1..=40 {
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+        let config = server(&mut dice);
+        let steps = script(&mut dice);
+        let calls = play_watching(&Kind::ALL, &config, &steps, false);
+        assert!(calls == play_watching(&Kind::ALL, &config, &steps, true), "seed {seed}: another story");
+        assert!(calls.windows(2).all(|pair| pair[0].at <= pair[1].at), "seed {seed}: time runs back");
+        let hook = |call: &Invocation| call.arguments.iter().next().unwrap().to_str().unwrap().to_owned();
+        let (more, leases): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|call| hook(call).starts_with("observer_"));
+        assert!(leases == play(&config, &steps, false), "seed {seed}: leases are told otherwise");
+        for call in &more {
+            let mut names: Vec<_> = call.variables().map(|(name, _)| name.to_vec()).collect();
+            names.sort();
+            assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "seed {seed}: twice: {call:#?}");
+            *seen.entry(hook(call)).or_default() += 1;
+        }
+    }
+    // Answers never arrive there, and too few clients search.
+    for hook in ["observer_unanswered", "observer_nak", "observer_conflict"] {
+        assert!(seen.get(hook).is_some_and(|count| *count > 50), "{seen:?}");
+    }
 }
 
 /// What holds for every story.

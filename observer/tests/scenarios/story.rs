@@ -9,7 +9,7 @@ use dhcp_observer::dialect::kea;
 use dhcp_observer::drive::{Driver, Totals};
 use dhcp_observer::frame::{Direction, Frame, Interface, LinkType};
 use dhcp_observer::time::Timestamp;
-use dhcp_observer::tracker::{Answers, Counters, Limits};
+use dhcp_observer::tracker::{Answers, Counters, Limits, network};
 
 /// The moment at which every story begins, in Unix seconds.
 pub const START: i64 = 1_700_000_000;
@@ -186,6 +186,26 @@ impl Story {
     /// An answer leaves.
     pub fn answers(&mut self, packet: &impl Packet) -> &mut Self {
         self.pass(packet, Direction::Out)
+    }
+
+    /// Watches for these events beside those of leases.
+    pub fn watching(mut self, kinds: &[network::Kind]) -> Self {
+        let kinds = kinds.iter().copied().collect();
+        self.driver.set_network_events(network::Options { kinds, ..network::Options::default() });
+        self
+    }
+
+    pub fn network_counters(&self) -> network::Counters {
+        self.driver.network_counters()
+    }
+
+    /// What was called since the last look for events that are not about leases, and nothing else: these events.
+    #[track_caller]
+    pub fn expect_network<const N: usize>(&mut self, expected: [&str; N]) -> Calls {
+        let mut calls = self.calls();
+        calls.0.retain(|call| call.arguments.iter().next().unwrap().to_bytes().starts_with(b"observer_"));
+        assert_eq!(calls.0.iter().map(summary).collect::<Vec<_>>(), expected);
+        calls
     }
 
     /// Says on how many interfaces frames are seen.

@@ -23,18 +23,17 @@ fn a_v4_release_deletes_the_record_or_keeps_it_for_its_client() {
         story.at(10).asks(&client.release(A));
         if version == KeaVersion::V2_2 {
             let calls = story.expect(["release: lease4_release", "release: leases4_committed(0,1)"]);
-            calls.has(1, &[("DELETED_LEASES4_AT0_VALID_LIFETIME", "3600"), ("DELETED_LEASES4_AT0_STATE", "default")]);
+            calls.has(
+                1,
+                &[("DELETED_LEASES4_AT0_VALID_LIFETIME", "3600"), ("DELETED_LEASES4_AT0_STATE", "default")],
+            );
             story.at(20_000).expect_nothing();
             continue;
         }
         let state = if version == KeaVersion::V2_6 { "default" } else { "released" };
         story.at(20);
         story
-            .expect([
-                "release: lease4_release",
-                "release: leases4_committed(0,1)",
-                "expire: lease4_expire",
-            ])
+            .expect(["release: lease4_release", "release: leases4_committed(0,1)", "expire: lease4_expire"])
             .has(0, &[("LEASE4_VALID_LIFETIME", "3600"), ("LEASE4_STATE", "default")])
             .has(1, &[("DELETED_LEASES4_AT0_VALID_LIFETIME", "0"), ("DELETED_LEASES4_AT0_STATE", state)])
             .has(2, &[("LEASE4_VALID_LIFETIME", "0"), ("LEASE4_STATE", state), ("LEASE4_CLTT", &unix(0))]);
@@ -63,7 +62,8 @@ fn without_affinity_a_release_deletes_the_record_in_every_version() {
 
 #[test]
 fn a_v6_release_keeps_address_and_prefix_for_their_client() {
-    let leases = || vec![na(7, vec![address(A6, 300, 600)]), pd(8, vec![prefix("2001:db8:9::", 56, 300, 600)])];
+    let leases =
+        || vec![na(7, vec![address(A6, 300, 600)]), pd(8, vec![prefix("2001:db8:9::", 56, 300, 600)])];
     for version in [KeaVersion::V2_6, KeaVersion::V3_0] {
         let (mut story, client) = (story(version), wire6::client(1));
         story.at(0).replied(&client.request(leases()), leases()).calls();
@@ -78,7 +78,13 @@ fn a_v6_release_keeps_address_and_prefix_for_their_client() {
                 "expire: lease6_expire",
                 "expire: lease6_expire",
             ])
-            .has(2, &[("DELETED_LEASES6_AT1_VALID_LIFETIME", "0"), ("DELETED_LEASES6_AT1_PREFERRED_LIFETIME", "0")])
+            .has(
+                2,
+                &[
+                    ("DELETED_LEASES6_AT1_VALID_LIFETIME", "0"),
+                    ("DELETED_LEASES6_AT1_PREFERRED_LIFETIME", "0"),
+                ],
+            )
             .has(2, &[("DELETED_LEASES6_AT0_STATE", state)])
             .has(3, &[("LEASE6_TYPE", "IA_NA"), ("LEASE6_VALID_LIFETIME", "0"), ("LEASE6_STATE", state)])
             .has(4, &[("LEASE6_TYPE", "IA_PD")]);
@@ -104,7 +110,8 @@ fn a_lease_that_is_over_can_be_declined_until_3_0() {
     for version in VERSIONS {
         let mut config = ServerConfig::of(version);
         // The record stays, overdue, because nobody reclaims it.
-        config.dhcp4.expired_leases = ExpiredLeases { reclaim_timer_wait_time: 0, ..ExpiredLeases::default() };
+        config.dhcp4.expired_leases =
+            ExpiredLeases { reclaim_timer_wait_time: 0, ..ExpiredLeases::default() };
         let (mut story, client) = (Story::with(config), wire4::client(1));
         story.at(0).given(&client, A);
         story.at(4_000).asks(&client.decline(A));
@@ -201,7 +208,10 @@ fn addresses_are_registered_since_3_0() {
         story
             .expect(["commit: addr6_register", "commit: leases6_committed(1,0)"])
             .has(0, &[("QUERY6_TYPE", "ADDR_REG_INFORM"), ("ADDRESS6", A6), ("OLD_LEASE6_ADDRESS", "-")])
-            .has(0, &[("NEW_LEASE6_ADDRESS", A6), ("NEW_LEASE6_STATE", "registered"), ("NEW_LEASE6_IAID", "0")])
+            .has(
+                0,
+                &[("NEW_LEASE6_ADDRESS", A6), ("NEW_LEASE6_STATE", "registered"), ("NEW_LEASE6_IAID", "0")],
+            )
             .has(1, &[("LEASES6_AT0_STATE", "registered")]);
         story.at(300).asks(&inform).answers(&inform.confirms_address());
         story

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::clients::RunningClient;
 use crate::clients::dhclient::{self, Dhclient};
 use crate::clients::dhcpcd::{self, Dhcpcd};
 use crate::clients::udhcpc::Udhcpc;
 use crate::clients::wide_dhcp6c::WideDhcp6c;
-use crate::clients::RunningClient;
 use crate::netns::Namespace;
 
 /// Which client, and what it asks for.
@@ -24,7 +24,12 @@ pub enum Client {
 
 impl Client {
     /// Starts one that calls itself `name`, if it can.
-    pub fn start(self, namespace: &Namespace, directory: &Path, name: &str) -> Result<Box<dyn RunningClient>> {
+    pub fn start(
+        self,
+        namespace: &Namespace,
+        directory: &Path,
+        name: &str,
+    ) -> Result<Box<dyn RunningClient>> {
         Ok(match self {
             Self::Dhclient(wants) => Box::new(Dhclient::start(namespace, directory, wants, name)?),
             Self::Dhcpcd(wants) => Box::new(Dhcpcd::start(namespace, directory, wants, name)?),

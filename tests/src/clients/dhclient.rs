@@ -80,7 +80,10 @@ impl Dhclient {
         let script = write_script(directory, "dhclient-script", SCRIPT)?;
         let leases = directory.join("dhclient.leases").display().to_string();
         let mut options: Vec<String> = wants.options().iter().map(|&option| option.to_owned()).collect();
-        options.extend(["-v", "--no-pid", "-D", "LL", "-cf", &configuration, "-lf", &leases, "-sf", &script].map(str::to_owned));
+        options.extend(
+            ["-v", "--no-pid", "-D", "LL", "-cf", &configuration, "-lf", &leases, "-sf", &script]
+                .map(str::to_owned),
+        );
         let foreground: Vec<&str> = options.iter().map(String::as_str).chain(["-d", INTERFACE]).collect();
         let recipe = Recipe::new("dhclient", &foreground, "Listening on");
         let service = Service::start(namespace, directory, recipe)?;

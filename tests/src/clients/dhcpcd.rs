@@ -1,13 +1,15 @@
 //! dhcpcd of either family, which does everything when told.
 
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 
 use crate::clients::{INTERFACE, RunningClient};
 use crate::netns::Namespace;
 use crate::service::{Recipe, Service, write};
+use crate::wait;
 
 /// Where it keeps leases, its identifier and its control socket, whatever it is told.
 const FIXED: &[&str] = &["/run", "/var/lib/dhcpcd"];
@@ -27,7 +29,6 @@ pub enum Wants {
 #[derive(Debug)]
 pub struct Dhcpcd {
     service: Service,
-    configuration: String,
 }
 
 impl Dhcpcd {
@@ -48,26 +49,38 @@ impl Dhcpcd {
         let configuration = write(directory, "dhcpcd.conf", &configuration)?;
         let arguments = ["-B", "-f", &configuration, INTERFACE];
         let recipe = Recipe::new("dhcpcd", &arguments, "executing").private(FIXED);
-        Ok(Self { service: Service::start(namespace, directory, recipe)?, configuration })
+        Ok(Self { service: Service::start(namespace, directory, recipe)? })
     }
 
-    fn tell(&mut self, what: &str) -> Result<()> {
-        let configuration = self.configuration.clone();
-        self.service.beside("dhcpcd", &["-f", &configuration, what, INTERFACE])
+    /// Sends it a signal until it says that it heard it: one that comes while it starts its hook can be lost.
+    fn tell(&mut self, signal: Signal) -> Result<()> {
+        let heard = format!("received {signal}");
+        let before = self.service.log().matches(&heard).count();
+        for _ in 0..5 {
+            self.service.signal(signal)?;
+            let looked = wait::until(&heard, Duration::from_secs(2), || {
+                Ok((self.service.log().matches(&heard).count() > before).then_some(()))
+            });
+            if looked.is_ok() {
+                return Ok(());
+            }
+        }
+        bail!("dhcpcd does not hear {signal}: {}", self.service.log())
     }
 }
 
 impl RunningClient for Dhcpcd {
     fn renew(&mut self) -> Result<()> {
-        self.tell("--renew")
+        self.tell(Signal::SIGUSR1)
     }
 
     fn rebind(&mut self) -> Result<bool> {
-        self.tell("--rebind").map(|()| true)
+        self.tell(Signal::SIGHUP).map(|()| true)
     }
 
+    /// Its processes do not always agree on when to end; what counts is what it has said by then.
     fn release(&mut self) -> Result<()> {
-        self.service.end(Signal::SIGALRM)
+        self.tell(Signal::SIGALRM)
     }
 
     fn vanish(&mut self) -> Result<()> {

@@ -30,7 +30,7 @@ pub trait RunningClient: std::fmt::Debug {
         Ok(false)
     }
 
-    /// Makes it release what it holds. It ends, or stays without a lease.
+    /// Makes it release what it holds, now or soon.
     fn release(&mut self) -> Result<()>;
 
     /// Ends it without a word to the server.

@@ -42,7 +42,10 @@ impl Udhcpc {
         let script = write_script(directory, "udhcpc-script", SCRIPT)?;
         let name = format!("hostname:{name}");
         let arguments = ["-f", "-i", INTERFACE, "-s", &script, "-t", "20", "-T", "2", "-x", &name];
-        Ok(Self { service: Service::start(namespace, directory, Recipe::new("udhcpc", &arguments, "started"))?, asked: 1 })
+        Ok(Self {
+            service: Service::start(namespace, directory, Recipe::new("udhcpc", &arguments, "started"))?,
+            asked: 1,
+        })
     }
 }
 

@@ -14,7 +14,8 @@ const FIXED: &[&str] = &["/var/lib/dhcpv6"];
 
 /// Its DUID, link-layer address of its interface, behind a length in the order of the machine: a new one for each start
 /// would be a new client.
-const DUID: &str = "printf '\\012\\000\\000\\003\\000\\001\\002\\000\\000\\000\\000\\002' > /var/lib/dhcpv6/dhcp6c_duid";
+const DUID: &str =
+    "printf '\\012\\000\\000\\003\\000\\001\\002\\000\\000\\000\\000\\002' > /var/lib/dhcpv6/dhcp6c_duid";
 
 /// A running dhcp6c. It cannot be told to renew; its timers are the server's.
 #[derive(Debug)]

@@ -6,12 +6,12 @@ use anyhow::Result;
 
 use crate::kea::Family;
 use crate::netns::Namespace;
+use crate::servers::Lifetimes;
 use crate::servers::dnsmasq::{self, Dnsmasq};
 use crate::servers::isc_dhcpd4::IscDhcpd4;
 use crate::servers::isc_dhcpd6::IscDhcpd6;
 use crate::servers::kea::KeaServer;
 use crate::servers::udhcpd::Udhcpd;
-use crate::servers::Lifetimes;
 use crate::service::Service;
 
 /// Which server.

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::config::KeaVersion;
 use super::*;
+use crate::config::KeaVersion;
 use crate::config::dhcp4::Subnet4;
 use crate::config::dhcp6::PdPool;
 use crate::config::reservation::IdentifierKind;

@@ -6,10 +6,11 @@ mod query6;
 mod reference;
 
 use crate::config::KeaVersion;
+use crate::tracker::network::Frames;
 use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
 
-use super::observer;
 use super::invocation::{Invocation, Strings};
+use super::observer;
 use super::text;
 use super::variable::{write_all, write_one};
 
@@ -47,6 +48,7 @@ pub fn hook_point(occurrence: &Occurrence) -> &'static str {
         Occurrence::Expire6 { .. } => "lease6_expire",
         Occurrence::Register6 { .. } => "addr6_register",
         Occurrence::Recover6 { .. } => "lease6_recover",
+        Occurrence::Network(sighting) => sighting.finding.kind().hook_point(),
     }
 }
 
@@ -107,6 +109,10 @@ fn write_environment(environment: &mut Strings, occurrence: &Occurrence, version
             write_all(environment, "NEW_LEASE6_", LEASE6, lease);
         }
         Occurrence::Recover6 { lease } => write_all(environment, "LEASE6_", LEASE6, lease),
+        Occurrence::Network(sighting) => match &sighting.frames {
+            Frames::V4(exchange) => write_all(environment, "", QUERY4, exchange),
+            Frames::V6(exchange) => write_query6(environment, exchange, version),
+        },
     }
 }
 

@@ -27,7 +27,9 @@ fn of_either(exchange: &Exchange4, write: impl FnOnce(&Observed4)) {
 
 /// The options of what repeats the question's relay agent information, if there is any.
 fn relayed(exchange: &Exchange4) -> Option<&Options> {
-    repeated(exchange).map(|message| &message.options).filter(|options| options.contains(code::RELAY_AGENT_INFORMATION))
+    repeated(exchange)
+        .map(|message| &message.options)
+        .filter(|options| options.contains(code::RELAY_AGENT_INFORMATION))
 }
 
 fn sub_option(exchange: &Exchange4, wanted: u8, out: &mut Vec<u8>) -> bool {
@@ -52,13 +54,19 @@ fn frame_address_type(out: &mut Vec<u8>, octets: Option<[u8; 6]>) {
 
 /// The question.
 pub(super) const QUERY4: &[Variable<Exchange4>] = &[
-    Variable::always("QUERY4_TYPE", Source::Observed, "message type of the question, such as `DHCPREQUEST`", |exchange, out| {
-        of_query(exchange, |query| {
-            // Kea's BOOTP library makes a request of what has no type.
-            let name = query.message.message_type.map_or("DHCPREQUEST", |message_type| message_type.name());
-            out.extend_from_slice(name.as_bytes());
-        });
-    }),
+    Variable::always(
+        "QUERY4_TYPE",
+        Source::Observed,
+        "message type of the question, such as `DHCPREQUEST`",
+        |exchange, out| {
+            of_query(exchange, |query| {
+                // Kea's BOOTP library makes a request of what has no type.
+                let name =
+                    query.message.message_type.map_or("DHCPREQUEST", |message_type| message_type.name());
+                out.extend_from_slice(name.as_bytes());
+            });
+        },
+    ),
     Variable::always("QUERY4_TXID", Source::Observed, "xid, decimal", |exchange, out| {
         of_either(exchange, |observed| text::number(out, observed.message.xid));
     }),
@@ -90,9 +98,14 @@ pub(super) const QUERY4: &[Variable<Exchange4>] = &[
     Variable::always("QUERY4_SECS", Source::Observed, "seconds since the client began", |exchange, out| {
         of_query(exchange, |query| text::number(out, query.message.secs));
     }),
-    Variable::always("QUERY4_FLAGS", Source::Observed, "flags, 32768 is the broadcast bit", |exchange, out| {
-        of_either(exchange, |observed| text::number(out, observed.message.flags));
-    }),
+    Variable::always(
+        "QUERY4_FLAGS",
+        Source::Observed,
+        "flags, 32768 is the broadcast bit",
+        |exchange, out| {
+            of_either(exchange, |observed| text::number(out, observed.message.flags));
+        },
+    ),
     Variable::always("QUERY4_CIADDR", Source::Observed, "ciaddr", |exchange, out| {
         of_query(exchange, |query| text::ipv4(out, query.message.ciaddr));
     }),
@@ -105,9 +118,14 @@ pub(super) const QUERY4: &[Variable<Exchange4>] = &[
     Variable::always("QUERY4_GIADDR", Source::Observed, "giaddr, the relay", |exchange, out| {
         of_either(exchange, |observed| text::ipv4(out, observed.message.giaddr));
     }),
-    Variable::always("QUERY4_RELAYED", Source::Observed, "`true` if giaddr names a relay", |exchange, out| {
-        of_either(exchange, |observed| text::boolean(out, observed.message.is_relayed()));
-    }),
+    Variable::always(
+        "QUERY4_RELAYED",
+        Source::Observed,
+        "`true` if giaddr names a relay",
+        |exchange, out| {
+            of_either(exchange, |observed| text::boolean(out, observed.message.is_relayed()));
+        },
+    ),
     Variable::always("QUERY4_HWADDR", Source::Observed, "chaddr", |exchange, out| {
         of_either(exchange, |observed| text::hardware(out, Some(&observed.message.chaddr)));
     }),
@@ -117,27 +135,56 @@ pub(super) const QUERY4: &[Variable<Exchange4>] = &[
     Variable::always("QUERY4_LOCAL_HWADDR", Source::Observed, "destination of the frame", |exchange, out| {
         of_query(exchange, |query| frame_address(out, query.destination_mac));
     }),
-    Variable::always("QUERY4_LOCAL_HWADDR_TYPE", Source::Observed, "`1`, or empty where the link has no addresses", |exchange, out| {
-        of_query(exchange, |query| frame_address_type(out, query.destination_mac));
-    }),
-    Variable::always("QUERY4_REMOTE_HWADDR", Source::Observed, "source of the frame: the client or its relay", |exchange, out| {
-        of_query(exchange, |query| frame_address(out, query.source_mac));
-    }),
-    Variable::always("QUERY4_REMOTE_HWADDR_TYPE", Source::Observed, "`1`, or empty where the link has no addresses", |exchange, out| {
-        of_query(exchange, |query| frame_address_type(out, query.source_mac));
-    }),
-    Variable::sometimes("QUERY4_OPTION_82", Source::Observed, "relay agent information, `0x` and hexadecimal, sub-options by code", |exchange, out| {
-        relayed(exchange).is_some_and(|options| {
-            text::upper_hex(out, &normalise_agent_information(options.pieces(code::RELAY_AGENT_INFORMATION)));
-            true
-        })
-    }),
-    Variable::sometimes("QUERY4_OPTION_82_SUB_OPTION_1", Source::Observed, "circuit-id, `0x` and hexadecimal", |exchange, out| {
-        sub_option(exchange, 1, out)
-    }),
-    Variable::sometimes("QUERY4_OPTION_82_SUB_OPTION_2", Source::Observed, "remote-id, `0x` and hexadecimal", |exchange, out| {
-        sub_option(exchange, 2, out)
-    }),
+    Variable::always(
+        "QUERY4_LOCAL_HWADDR_TYPE",
+        Source::Observed,
+        "`1`, or empty where the link has no addresses",
+        |exchange, out| {
+            of_query(exchange, |query| frame_address_type(out, query.destination_mac));
+        },
+    ),
+    Variable::always(
+        "QUERY4_REMOTE_HWADDR",
+        Source::Observed,
+        "source of the frame: the client or its relay",
+        |exchange, out| {
+            of_query(exchange, |query| frame_address(out, query.source_mac));
+        },
+    ),
+    Variable::always(
+        "QUERY4_REMOTE_HWADDR_TYPE",
+        Source::Observed,
+        "`1`, or empty where the link has no addresses",
+        |exchange, out| {
+            of_query(exchange, |query| frame_address_type(out, query.source_mac));
+        },
+    ),
+    Variable::sometimes(
+        "QUERY4_OPTION_82",
+        Source::Observed,
+        "relay agent information, `0x` and hexadecimal, sub-options by code",
+        |exchange, out| {
+            relayed(exchange).is_some_and(|options| {
+                text::upper_hex(
+                    out,
+                    &normalise_agent_information(options.pieces(code::RELAY_AGENT_INFORMATION)),
+                );
+                true
+            })
+        },
+    ),
+    Variable::sometimes(
+        "QUERY4_OPTION_82_SUB_OPTION_1",
+        Source::Observed,
+        "circuit-id, `0x` and hexadecimal",
+        |exchange, out| sub_option(exchange, 1, out),
+    ),
+    Variable::sometimes(
+        "QUERY4_OPTION_82_SUB_OPTION_2",
+        Source::Observed,
+        "remote-id, `0x` and hexadecimal",
+        |exchange, out| sub_option(exchange, 2, out),
+    ),
 ];
 
 /// The subnet, where the configuration names it.
@@ -147,13 +194,18 @@ pub(super) const SUBNET4: &[Variable<Option<SubnetName>>] = &[
             text::number(out, subnet.id);
         }
     }),
-    Variable::always("SUBNET4_NAME", Source::Configured, "prefix and length, such as `192.0.2.0/24`", |subnet, out| {
-        if let Some(subnet) = subnet {
-            text::ipv4(out, subnet.prefix);
-            out.push(b'/');
-            text::number(out, subnet.prefix_len);
-        }
-    }),
+    Variable::always(
+        "SUBNET4_NAME",
+        Source::Configured,
+        "prefix and length, such as `192.0.2.0/24`",
+        |subnet, out| {
+            if let Some(subnet) = subnet {
+                text::ipv4(out, subnet.prefix);
+                out.push(b'/');
+                text::number(out, subnet.prefix_len);
+            }
+        },
+    ),
     Variable::always("SUBNET4_PREFIX", Source::Configured, "prefix", |subnet, out| {
         if let Some(subnet) = subnet {
             text::ipv4(out, subnet.prefix);
@@ -176,12 +228,19 @@ pub(super) struct Client4<'a> {
 /// The client of `lease4_renew`.
 pub(super) const fn pkt4<'a>() -> [Variable<Client4<'a>>; 3] {
     [
-        Variable::always("PKT4_CLIENT_ID", Source::Observed, "option 61; empty if none or not heeded (`match-client-id`)", |client, out| {
-            let heeded = client.subnet.is_none_or(|subnet| subnet.match_client_id);
-            if let Some(client_id) = repeated(client.exchange).filter(|_| heeded).and_then(Message::client_id) {
-                text::colon_hex(out, &client_id);
-            }
-        }),
+        Variable::always(
+            "PKT4_CLIENT_ID",
+            Source::Observed,
+            "option 61; empty if none or not heeded (`match-client-id`)",
+            |client, out| {
+                let heeded = client.subnet.is_none_or(|subnet| subnet.match_client_id);
+                if let Some(client_id) =
+                    repeated(client.exchange).filter(|_| heeded).and_then(Message::client_id)
+                {
+                    text::colon_hex(out, &client_id);
+                }
+            },
+        ),
         Variable::always("PKT4_HWADDR", Source::Observed, "chaddr", |client, out| {
             of_either(client.exchange, |observed| text::hardware(out, Some(&observed.message.chaddr)));
         }),

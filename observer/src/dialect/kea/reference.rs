@@ -20,7 +20,8 @@ fn row(
 /// Every variable of every hook point, in the order in which a hook gets them.
 pub(in crate::dialect) fn reference() -> Vec<Row> {
     const QUERIES4: &str = "lease4_renew, leases4_committed, lease4_release, lease4_decline";
-    const QUERIES6: &str = "lease6_renew, lease6_rebind, leases6_committed, lease6_release, lease6_decline, addr6_register";
+    const QUERIES6: &str =
+        "lease6_renew, lease6_rebind, leases6_committed, lease6_release, lease6_decline, addr6_register";
     const ONE4: &str = "lease4_renew, lease4_release, lease4_decline, lease4_expire, lease4_recover";
     const ONE6: &str =
         "lease6_renew, lease6_rebind, lease6_release, lease6_decline, lease6_expire, lease6_recover";
@@ -33,7 +34,13 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         rows(ONE4, "LEASE4_", LEASE4),
         row("LEASES4_SIZE", "leases4_committed", Source::Tracked, false, "how many leases the exchange gave"),
         rows("leases4_committed", "LEASES4_AT<i>_", LEASE4),
-        row("DELETED_LEASES4_SIZE", "leases4_committed", Source::Tracked, false, "how many leases it took away"),
+        row(
+            "DELETED_LEASES4_SIZE",
+            "leases4_committed",
+            Source::Tracked,
+            false,
+            "how many leases it took away",
+        ),
         rows("leases4_committed", "DELETED_LEASES4_AT<i>_", LEASE4),
         rows(QUERIES6, "", QUERY6),
         rows(QUERIES6, "", QUERY6_RELAY),
@@ -44,7 +51,13 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         rows(EXTENDED6, "", PKT6_IA),
         row("LEASES6_SIZE", "leases6_committed", Source::Tracked, false, "how many leases the exchange gave"),
         rows("leases6_committed", "LEASES6_AT<i>_", LEASE6),
-        row("DELETED_LEASES6_SIZE", "leases6_committed", Source::Tracked, false, "how many leases it took away"),
+        row(
+            "DELETED_LEASES6_SIZE",
+            "leases6_committed",
+            Source::Tracked,
+            false,
+            "how many leases it took away",
+        ),
         rows("leases6_committed", "DELETED_LEASES6_AT<i>_", LEASE6),
         row(
             "REMOVE_LEASE",

@@ -83,17 +83,25 @@ pub(super) const EXCHANGE4: &[Variable<Exchange4>] = &[
             })
         },
     ),
-    Variable::sometimes("OBSERVER_SERVER_ADDRESS", Source::Observed, "IP source of the answer", |exchange, out| {
-        server_address(exchange.answer.as_deref(), out)
-    }),
-    Variable::sometimes("OBSERVER_SERVER_HWADDR", Source::Observed, "frame source of the answer", |exchange, out| {
-        server_hwaddr(exchange.answer.as_deref(), out)
-    }),
+    Variable::sometimes(
+        "OBSERVER_SERVER_ADDRESS",
+        Source::Observed,
+        "IP source of the answer",
+        |exchange, out| server_address(exchange.answer.as_deref(), out),
+    ),
+    Variable::sometimes(
+        "OBSERVER_SERVER_HWADDR",
+        Source::Observed,
+        "frame source of the answer",
+        |exchange, out| server_hwaddr(exchange.answer.as_deref(), out),
+    ),
     Variable::sometimes(
         "OBSERVER_VENDOR_CLASS",
         Source::Observed,
         "option 60 as it came; in DHCPv6 option 16, `0x` and hexadecimal",
-        |exchange, out| query_option4(exchange, code4::VENDOR_CLASS, |payload| out.extend_from_slice(payload)),
+        |exchange, out| {
+            query_option4(exchange, code4::VENDOR_CLASS, |payload| out.extend_from_slice(payload))
+        },
     ),
     Variable::sometimes(
         "OBSERVER_USER_CLASS",
@@ -149,7 +157,9 @@ const EXCHANGE6: &[Variable<Exchange6>] = &[
     }),
     Variable::sometimes("OBSERVER_REQUESTED_OPTIONS", Source::Observed, "", |exchange, out| {
         let list = exchange.query.as_deref().and_then(|query| query.message.option(code6::OPTION_REQUEST));
-        list.is_some_and(|codes| numbers(out, codes.as_chunks::<2>().0.iter().map(|code| u16::from_be_bytes(*code))))
+        list.is_some_and(|codes| {
+            numbers(out, codes.as_chunks::<2>().0.iter().map(|code| u16::from_be_bytes(*code)))
+        })
     }),
 ];
 
@@ -198,24 +208,27 @@ pub(super) fn write_place(environment: &mut Strings, place: &Place) {
 }
 
 fn write_place_of<M>(environment: &mut Strings, observed: &ObservedMessage<M>) {
-    write_one(environment, "OBSERVER_INTERFACE", |out| out.extend_from_slice(observed.interface.name.as_bytes()));
+    write_one(environment, "OBSERVER_INTERFACE", |out| {
+        out.extend_from_slice(observed.interface.name.as_bytes())
+    });
     write_vlans(environment, observed.vlans.as_slice());
 }
 
 fn write_vlans(environment: &mut Strings, tags: &[VlanTag]) {
-    if tags.is_empty() {
-        return;
+    if !tags.is_empty() {
+        write_dotted(environment, "OBSERVER_VLAN", tags.iter().map(|tag| tag.id()));
+        write_dotted(environment, "OBSERVER_VLAN_PRIORITY", tags.iter().map(|tag| u16::from(tag.priority())));
     }
-    let values: [(&str, fn(VlanTag) -> u16); 2] =
-        [("OBSERVER_VLAN", VlanTag::id), ("OBSERVER_VLAN_PRIORITY", |tag| u16::from(tag.priority()))];
-    for (name, value) in values {
-        write_one(environment, name, |out| {
-            for (index, tag) in tags.iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
-                }
-                text::number(out, value(*tag));
+}
+
+/// Numbers with dots between, as interfaces in VLANs are named.
+fn write_dotted(environment: &mut Strings, name: &str, numbers: impl Iterator<Item = u16>) {
+    write_one(environment, name, |out| {
+        for (index, number) in numbers.enumerate() {
+            if index > 0 {
+                out.push(b'.');
             }
-        });
-    }
+            text::number(out, number);
+        }
+    });
 }

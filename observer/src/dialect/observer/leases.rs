@@ -60,11 +60,17 @@ pub(super) fn write_lists6(
 const CLTT: &str = "CLTT";
 
 fn write_old4(environment: &mut Strings, prefix: &str, lease: &Lease4, old: Option<&Lease4>) {
-    write_old(environment, prefix, "LEASE4_", LEASE4, lease, old, |old| Lease4 { cltt: lease.cltt, ..old.clone() });
+    write_old(environment, prefix, "LEASE4_", LEASE4, lease, old, |old| Lease4 {
+        cltt: lease.cltt,
+        ..old.clone()
+    });
 }
 
 fn write_old6(environment: &mut Strings, prefix: &str, lease: &Lease6, old: Option<&Lease6>) {
-    write_old(environment, prefix, "LEASE6_", LEASE6, lease, old, |old| Lease6 { cltt: lease.cltt, ..old.clone() });
+    write_old(environment, prefix, "LEASE6_", LEASE6, lease, old, |old| Lease6 {
+        cltt: lease.cltt,
+        ..old.clone()
+    });
 }
 
 fn write_expires(environment: &mut Strings, prefix: &str, cltt: Timestamp, valid_lifetime: Lifetime) {

@@ -2,13 +2,15 @@
 
 mod exchange;
 mod leases;
+mod network;
 mod reference;
 mod relays;
 
+use crate::tracker::network::Frames;
 use crate::tracker::{LeaseEvent, Occurrence};
 
 use super::invocation::Strings;
-use super::variable::write_one;
+use super::variable::{write_all, write_one};
 
 pub(super) use reference::reference;
 
@@ -23,7 +25,8 @@ pub(super) fn write(environment: &mut Strings, event: &LeaseEvent) {
         "observed"
     };
     write_text(environment, "OBSERVER_CERTAINTY", certainty);
-    for (name, is_so) in [("OBSERVER_INFERRED", event.is_inferred()), ("OBSERVER_ESTIMATED", event.estimated)] {
+    for (name, is_so) in [("OBSERVER_INFERRED", event.is_inferred()), ("OBSERVER_ESTIMATED", event.estimated)]
+    {
         if is_so {
             write_text(environment, name, "1");
         }
@@ -70,6 +73,19 @@ pub(super) fn write(environment: &mut Strings, event: &LeaseEvent) {
         Occurrence::Expire6 { lease, .. } | Occurrence::Recover6 { lease } => {
             exchange::write_place(environment, &lease.place);
             leases::write_one6(environment, lease, None);
+        }
+        Occurrence::Network(sighting) => {
+            match &sighting.frames {
+                Frames::V4(exchange) => {
+                    exchange::write4(environment, exchange);
+                    relays::write4(environment, exchange, None);
+                }
+                Frames::V6(exchange) => {
+                    exchange::write6(environment, exchange);
+                    relays::write6(environment, exchange);
+                }
+            }
+            write_all(environment, "", network::SIGHTING, sighting);
         }
     }
 }

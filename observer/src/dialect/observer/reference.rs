@@ -4,6 +4,7 @@ use crate::dialect::reference::{Row, rows};
 use crate::dialect::variable::Source;
 
 use super::exchange::EXCHANGE4;
+use super::network;
 use super::relays::AGENT_NAMES;
 
 const EXCHANGES: &str = "all but expire and recover";
@@ -22,7 +23,11 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         meaning,
     };
     let mut all = vec![
-        always("OBSERVER_EVENT", "`commit`, `renew`, `rebind`, `release`, `decline`, `expire` or `recover`"),
+        always(
+            "OBSERVER_EVENT",
+            "`commit`, `renew`, `rebind`, `release`, `decline`, `expire` or `recover`; with `--network-events` also `unanswered`, \
+             `foreign-server`, `nak`, `pool-exhausted` or `conflict`",
+        ),
         always(
             "OBSERVER_CERTAINTY",
             "`observed`; `inferred`: the question behind the answer was not seen; `estimated`: no frame said so, it follows \
@@ -31,7 +36,12 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         row("OBSERVER_INFERRED", "all", Source::Tracked, "`1` when inferred"),
         row("OBSERVER_ESTIMATED", "all", Source::Tracked, "`1` when estimated"),
         row("OBSERVER_INTERFACE", "all", Source::Observed, "interface on which the client was last heard of"),
-        row("OBSERVER_VLAN", "all", Source::Observed, "VLAN identifiers of the frame, outermost first, dots between"),
+        row(
+            "OBSERVER_VLAN",
+            "all",
+            Source::Observed,
+            "VLAN identifiers of the frame, outermost first, dots between",
+        ),
         row("OBSERVER_VLAN_PRIORITY", "all", Source::Observed, "their priorities, the same way"),
     ];
     all.extend(rows(EXCHANGES, "", EXCHANGE4));
@@ -42,8 +52,18 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         "each option of the answer, `0x` and hexadecimal; the first of its code in DHCPv6",
     ));
     let four = "all of DHCPv4";
-    all.push(row("OBSERVER_RELAY", four, Source::Tracked, "giaddr; of a direct renewal or an end, the relay last heard of"));
-    all.push(row("OBSERVER_AGENT_<n>", four, Source::Tracked, "each sub-option of option 82, `0x` and hexadecimal"));
+    all.push(row(
+        "OBSERVER_RELAY",
+        four,
+        Source::Tracked,
+        "giaddr; of a direct renewal or an end, the relay last heard of",
+    ));
+    all.push(row(
+        "OBSERVER_AGENT_<n>",
+        four,
+        Source::Tracked,
+        "each sub-option of option 82, `0x` and hexadecimal",
+    ));
     for (code, name) in AGENT_NAMES {
         let meaning = match code {
             5 | 11 => "the sub-option by its name, an address",
@@ -51,7 +71,12 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         };
         all.push(row(&format!("OBSERVER_AGENT_{name}"), four, Source::Tracked, meaning));
     }
-    all.push(row("OBSERVER_AGENT_<name>_TEXT", four, Source::Tracked, "the same as text, where all of it is printable ASCII"));
+    all.push(row(
+        "OBSERVER_AGENT_<name>_TEXT",
+        four,
+        Source::Tracked,
+        "the same as text, where all of it is printable ASCII",
+    ));
     let six = "all of DHCPv6 but expire and recover";
     all.push(row("OBSERVER_RELAYS", six, Source::Observed, "how many relays carried the question"));
     for (word, meaning) in [
@@ -71,13 +96,26 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         ("ROUTE_PREFIX", Source::Observed, "IA_PD: the delegated prefix with its length"),
         ("ROUTE_NEXT_HOP", Source::Observed, "IA_PD: the client's link-local address"),
         ("ROUTE_HWADDR", Source::Observed, "IA_PD: the client's hardware address"),
-        ("ROUTE_RELAY", Source::Observed, "IA_PD: the relay from which the question came, where there is one"),
+        (
+            "ROUTE_RELAY",
+            Source::Observed,
+            "IA_PD: the relay from which the question came, where there is one",
+        ),
         ("ROUTE_INTERFACE", Source::Observed, "IA_PD: the interface towards client or relay"),
-        ("OLD_LEASE4_…, OLD_LEASE6_…", Source::Tracked, "the old value of what changed in the client's record; always of CLTT"),
-        ("CHANGED", Source::Tracked, "names of the values that changed (CLTT aside), blanks between; empty if none did"),
+        (
+            "OLD_LEASE4_…, OLD_LEASE6_…",
+            Source::Tracked,
+            "the old value of what changed in the client's record; always of CLTT",
+        ),
+        (
+            "CHANGED",
+            Source::Tracked,
+            "names of the values that changed (CLTT aside), blanks between; empty if none did",
+        ),
     ] {
         all.push(row(&format!("OBSERVER_[AT<i>_]{word}"), lists, source, meaning));
     }
+    all.extend(network::reference());
     all.push(always("OBSERVER_ATTEMPT", "`1`, or more when the hook is started again"));
     all
 }

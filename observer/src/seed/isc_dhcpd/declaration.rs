@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::octets::Octets;
 use crate::dhcpv6::IaKind;
 use crate::identity::{ClientId, Duid, HardwareAddress, hardware_address_in_duid};
+use crate::octets::Octets;
 use crate::seed::civil_time;
 use crate::seed::ledger::Ledger;
 use crate::seed::octets::{from_colon_hex, parsed};

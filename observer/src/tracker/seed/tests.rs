@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::octets::Octets;
 use crate::config::{Dhcp4, Dhcp6, ExpiredLeases, PdPool, ServerConfig, Subnet4, Subnet6};
 use crate::identity::{ClientId, Duid, HardwareAddress};
+use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
 use crate::tracker::{Answers, LeaseState, Limits, Occurrence};
 

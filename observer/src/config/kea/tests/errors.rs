@@ -1,7 +1,7 @@
 //! What an error says, and where.
 
-use crate::config::KeaVersion;
 use super::*;
+use crate::config::KeaVersion;
 
 #[test]
 fn a_syntax_error_is_named_with_its_place() {

@@ -1,7 +1,7 @@
 //! Files inside files.
 
-use crate::config::KeaVersion;
 use super::*;
+use crate::config::KeaVersion;
 
 #[test]
 fn an_included_file_is_found_beside_the_one_that_includes_it() {
@@ -71,6 +71,9 @@ fn includes_are_as_deep_as_in_kea_and_no_deeper() {
     }
     directory.write("12.json", "{}");
     let nested = |first: u32| format!("{{\"Dhcp4\":<?include \"{first}.json\"?>}}");
-    assert!(load(&[directory.write("kea.conf", nested(2))], KeaVersion::default()).is_ok(), "11 inside the first");
+    assert!(
+        load(&[directory.write("kea.conf", nested(2))], KeaVersion::default()).is_ok(),
+        "11 inside the first"
+    );
     assert_eq!(directory.error_of(nested(1)), "11.json:1:11: found more than 11 files inside each other");
 }
