@@ -68,7 +68,16 @@ impl Config {
         let mut json: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
         let family = if json.get("Dhcp4").is_some() { Family::V4 } else { Family::V6 };
         let parameters = json.get_mut(family.key()).map(Value::take).context("neither Dhcp4 nor Dhcp6")?;
-        Ok(Self { family, parameters, libraries: Vec::new(), runs_script: true })
+        let mut config = Self { family, parameters, libraries: Vec::new(), runs_script: true };
+        let recorded = config.parameters["hooks-libraries"].as_array().cloned().unwrap_or_default();
+        for path in recorded.iter().filter_map(|library| library["library"].as_str()) {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            // The library that calls the script is put in anew, with the test's own script.
+            if name != "libdhcp_run_script.so" {
+                config = config.library(name)?;
+            }
+        }
+        Ok(config)
     }
 
     /// The configuration of the recordings for four-step exchanges, valid and preferred lifetimes of 600 and 300 s.
