@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::conformance::scenario::{Scenario, V4, V6};
 use crate::conformance::shows::word;
@@ -51,12 +52,22 @@ fn start(stage: &Stage, name: &str, command: Command) -> Result<Process> {
     Process::start(name, command, stage.scratch.path())
 }
 
-/// A command with empty directories at these paths, which nobody else sees.
+/// A command with empty directories at these paths, which nobody else sees, and in a process namespace, so that helpers
+/// that the client leaves behind when it is killed go with it.
 fn apart(stage: &Stage, paths: &str, program: &str) -> Command {
     let mut command = stage.clients().command("unshare");
     let script = "for path in $1; do mount -t tmpfs none \"$path\" || exit 1; done; shift; exec \"$@\"";
-    command.args(["--mount", "sh", "-c", script, "sh", paths, program]);
+    command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh", paths, program]);
     command
+}
+
+/// Sends a signal to the client that [`apart`] started: the only child of `unshare`.
+fn signal_apart(outer: &Process, signal: Signal) -> Result<()> {
+    let outer = outer.pid();
+    let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"))?;
+    let client =
+        children.trim().parse().with_context(|| format!("the children of unshare are {children:?}"))?;
+    kill(Pid::from_raw(client), signal).with_context(|| format!("cannot send {signal}"))
 }
 
 /// Waits until Kea has been asked for this many renewals.
@@ -134,7 +145,7 @@ fn dhcpcd(stage: &Stage, family: &str, settings: &str) -> Result<()> {
     renewals(stage, 2)?;
     // It releases its leases and ends. A signal that comes while it takes in an answer it forgets.
     stage.let_pass(0.5);
-    running.signal(Signal::SIGALRM)?;
+    signal_apart(&running, Signal::SIGALRM)?;
     running.wait(PATIENCE)?;
     point(stage, "release")
 }
@@ -173,7 +184,7 @@ fn dhcp6c(stage: &Stage) -> Result<()> {
     command.args(["-f", "-D", "-c"]).arg(settings).arg(stage.cable.client.name);
     let mut running = start(stage, "dhcp6c", command)?;
     renewals(stage, 2)?;
-    running.signal(Signal::SIGTERM)?;
+    signal_apart(&running, Signal::SIGTERM)?;
     running.wait(PATIENCE)?;
     point(stage, "release")
 }
