@@ -68,7 +68,14 @@ impl Config {
         let mut json: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
         let family = if json.get("Dhcp4").is_some() { Family::V4 } else { Family::V6 };
         let parameters = json.get_mut(family.key()).map(Value::take).context("neither Dhcp4 nor Dhcp6")?;
-        Ok(Self { family, parameters, libraries: Vec::new(), runs_script: true })
+        let mut config = Self { family, parameters, libraries: Vec::new(), runs_script: true };
+        // The script is the caller's; whatever else was loaded is loaded again, from where this machine has it.
+        let recorded = config.parameters["hooks-libraries"].as_array().cloned().unwrap_or_default();
+        let names = recorded.iter().filter_map(|library| library["library"].as_str()?.rsplit('/').next());
+        for name in names.filter(|name| *name != "libdhcp_run_script.so") {
+            config = config.library(name)?;
+        }
+        Ok(config)
     }
 
     /// The configuration of the recordings for four-step exchanges, valid and preferred lifetimes of 600 and 300 s.
