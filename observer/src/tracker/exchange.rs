@@ -69,6 +69,12 @@ impl<Q> Exchanges<Q> {
         (at.since(asked.at) <= PATIENCE).then_some(&asked.question)
     }
 
+    /// When that question was put.
+    pub(super) fn asked_at(&self, at: Timestamp, key: impl Hash) -> Option<Timestamp> {
+        let asked = self.get(self.hasher.hash_one(key))?.at;
+        (at.since(asked) <= PATIENCE).then_some(asked)
+    }
+
     /// How many questions made room for others before their time.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted

@@ -101,7 +101,7 @@ impl Tracker {
                 self.given_up4(at, observed);
             }
         } else {
-            if message_type == MessageType::REQUEST {
+            if matches!(message_type, MessageType::DISCOVER | MessageType::REQUEST) {
                 self.held4.asked(at, &observed.message.chaddr, observed.message.xid);
             }
             let (key, bytes) = (key(&observed, message_type), observed.message.options.footprint());
@@ -163,14 +163,16 @@ impl Tracker {
         {
             self.servers4.insert(server);
         }
-        let client = answer.message.chaddr;
-        let awaited = self.held4.answered(at, &client, answer.message.xid);
-        // What was held stands in the server's queue behind the request, and before anything that came later.
-        let held = if self.held4.is_empty() { vec![] } else { self.held4.take(&client) };
-        let (before, after) = if awaited { (vec![], held) } else { (held, vec![]) };
-        before.into_iter().for_each(|observed| self.given_up4(at, observed));
+        let (client, xid) = (answer.message.chaddr, answer.message.xid);
+        let question = match answer.message.message_type {
+            Some(MessageType::OFFER) => MessageType::DISCOVER,
+            _ => MessageType::REQUEST,
+        };
+        let asked = || self.exchanges4.asked_at(at, key(&answer, question));
+        let free = self.held4.answered(at, &client, xid, asked);
+        free.before.into_iter().for_each(|observed| self.given_up4(at, observed));
         self.matched4(at, answer);
-        after.into_iter().for_each(|observed| self.given_up4(at, observed));
+        free.after.into_iter().for_each(|observed| self.given_up4(at, observed));
     }
 
     /// An answer, in its place among the client's messages.

@@ -63,7 +63,9 @@ impl Stage {
         let known = kea.config().to_str().context("a path that is not UTF-8")?;
         let options = ["--kea-config", known];
         let observer = Observer::start(&server.namespace, &b, server.name, observed.script(), &options)?;
-        Ok(Self { cable, scratch, config, kea: Some(kea), observer: Some(observer), real, observed })
+        let stage = Self { cable, scratch, config, kea: Some(kea), observer: Some(observer), real, observed };
+        stage.early_in_a_second();
+        Ok(stage)
     }
 
     /// A scripted DHCPv4 client.

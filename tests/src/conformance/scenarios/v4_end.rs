@@ -133,6 +133,41 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V4
     },
     Scenario {
+        name: "v4-release-before-the-offer",
+        traffic: |stage| {
+            let mut client = stage.v4(1)?.host_name("hasty");
+            client.bind()?;
+            let binding = client.binding;
+            let query = client.query(Kind::Discover);
+            client.send(&query, None)?;
+            client.release()?;
+            stage.fence()?;
+            // Everything at once: renewal, discovery, release.
+            client.bind()?;
+            let mut renewal = client.query(Kind::Request);
+            renewal.ciaddr = client.address()?;
+            client.send(&renewal, binding)?;
+            let query = client.query(Kind::Discover);
+            client.send(&query, None)?;
+            client.release()
+        },
+        shows: "committed(1,0) renew release committed(0,1) 2*committed(1,0) 2*renew release committed(0,1)",
+        ..V4
+    },
+    Scenario {
+        name: "v4-release-behind-an-ignored-request",
+        traffic: |stage| {
+            let mut client = stage.v4(1)?;
+            client.bind()?;
+            let query = client.query(Kind::Request).with(option::REQUESTED_ADDRESS, [192, 0, 2, 150]);
+            client.send(&query.with(option::SERVER_ID, [192, 0, 2, 77]), None)?;
+            client.release()?;
+            client.bind().map(drop)
+        },
+        shows: "2*committed(1,0) release committed(0,1)",
+        ..V4
+    },
+    Scenario {
         name: "v4-decline-before-the-answer",
         traffic: |stage| {
             let mut client = stage.v4(1)?;
