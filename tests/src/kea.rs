@@ -69,13 +69,11 @@ impl Config {
         let family = if json.get("Dhcp4").is_some() { Family::V4 } else { Family::V6 };
         let parameters = json.get_mut(family.key()).map(Value::take).context("neither Dhcp4 nor Dhcp6")?;
         let mut config = Self { family, parameters, libraries: Vec::new(), runs_script: true };
+        // The script is the caller's; whatever else was loaded is loaded again, from where this machine has it.
         let recorded = config.parameters["hooks-libraries"].as_array().cloned().unwrap_or_default();
-        for path in recorded.iter().filter_map(|library| library["library"].as_str()) {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            // The library that calls the script is put in anew, with the test's own script.
-            if name != "libdhcp_run_script.so" {
-                config = config.library(name)?;
-            }
+        let names = recorded.iter().filter_map(|library| library["library"].as_str()?.rsplit('/').next());
+        for name in names.filter(|name| *name != "libdhcp_run_script.so") {
+            config = config.library(name)?;
         }
         Ok(config)
     }

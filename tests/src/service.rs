@@ -176,7 +176,10 @@ pub fn write(directory: &Path, name: &str, text: &str) -> Result<String> {
 /// Writes a script that can be executed and gives its path.
 pub fn write_script(directory: &Path, name: &str, text: &str) -> Result<String> {
     use std::os::unix::fs::PermissionsExt;
-    let path = write(directory, name, text)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).context("chmod")?;
-    Ok(path)
+    let new = write(directory, &format!("{name}.new"), text)?;
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).context("chmod")?;
+    // What runs cannot be written, but it can be replaced.
+    let path = directory.join(name);
+    std::fs::rename(&new, &path).with_context(|| path.display().to_string())?;
+    Ok(path.to_str().context("a path that is not UTF-8")?.to_owned())
 }

@@ -246,3 +246,53 @@ pub fn balance(calls: &[Call], frames: &[Frame]) -> Result<(), String> {
         Err(format!("answers on the wire less calls of leases*_committed, by transaction: {counts:?}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bind, renew, release of one lease, one packet each.
+    fn calls() -> Vec<Call> {
+        let call = |hook: &str, event: &str, txid: &str, prefix: &str| {
+            let lease =
+                [("ADDRESS", "192.0.2.7"), ("STATE", "default"), ("CLTT", "100"), ("VALID_LIFETIME", "9")];
+            let mut env = vec![("OBSERVER_EVENT".to_owned(), event.to_owned())];
+            env.push(("QUERY4_TXID".to_owned(), txid.to_owned()));
+            env.extend(lease.map(|(suffix, value)| (format!("{prefix}{suffix}"), value.to_owned())));
+            Call { at: 100.5, argv: vec![hook.to_owned()], env }
+        };
+        vec![
+            call("leases4_committed", "commit", "1", "LEASES4_AT0_"),
+            call("lease4_renew", "renew", "2", "LEASE4_"),
+            call("leases4_committed", "renew", "2", "LEASES4_AT0_"),
+            call("lease4_release", "release", "3", "LEASE4_"),
+            call("leases4_committed", "release", "3", "DELETED_LEASES4_AT0_"),
+        ]
+    }
+
+    fn judge(calls: &[Call]) -> Result<(), String> {
+        let lives: &[&[&str]] = &[&["commit", "renew", "release"]];
+        Story { leases: 1, lives, overheard: false, facts: &[("VALID_LIFETIME", "9")] }.judge(calls)
+    }
+
+    #[test]
+    fn one_call_missing_doubled_out_of_order_or_wrong_is_noticed() {
+        assert_eq!(judge(&calls()), Ok(()));
+        for at in 0..calls().len() {
+            let mut missing = calls();
+            missing.remove(at);
+            assert!(judge(&missing).is_err(), "{at} is missing");
+            let mut doubled = calls();
+            doubled.insert(at, doubled[at].clone());
+            assert!(judge(&doubled).is_err(), "{at} is doubled");
+            let mut wrong = calls();
+            wrong[at].env.retain(|(name, _)| !name.ends_with("VALID_LIFETIME"));
+            assert!(judge(&wrong).is_err(), "{at} lacks a variable");
+        }
+        for at in 1..calls().len() {
+            let mut swapped = calls();
+            swapped.swap(at - 1, at);
+            assert!(judge(&swapped).is_err(), "{at} comes early");
+        }
+    }
+}

@@ -151,7 +151,8 @@ impl Tracker {
         };
         if !stored.belongs_to(ia.kind, view.duid.octets(), ia.iaid) {
             let reused = stored.state == LeaseState::ExpiredReclaimed || stored.is_overdue(at);
-            if reused && self.config.version.keeps_hardware_address_of_last_holder() {
+            let quirk = self.is_known_kea6() && self.config.version.keeps_hardware_address_of_last_holder();
+            if reused && quirk {
                 // Kea 2.2 reuses the record and leaves the hardware address of its last holder in it. A record that was
                 // neither must have been deleted unseen, and there was none to reuse.
                 granted.hwaddr = stored.hwaddr;
@@ -165,8 +166,8 @@ impl Tracker {
         let question = exchange.query.as_deref().map(|query| query.message.message_type);
         let event = if question == Some(MessageType::REBIND) { Event::Rebind } else { Event::Renew };
         let extends = matches!(question, Some(MessageType::RENEW | MessageType::REBIND));
-        if !extends {
-            // Kea 2.2 leaves the hardware address alone when an existing lease is requested again.
+        if !extends && self.is_known_kea6() {
+            // Kea leaves the hardware address alone when an existing lease is requested again.
             granted.hwaddr = stored.hwaddr;
         }
         let reused = self.reuses6(at, &stored, &granted);
@@ -200,6 +201,12 @@ impl Tracker {
         }
         self.leases6.store(&mut self.deadlines, granted.clone());
         Grant { lease: Some(granted), before: Some(stored), extended: Some(event) }
+    }
+
+    /// Whether the server is known to be Kea, by its configuration. Its odd ways with hardware addresses are not wanted
+    /// beside any other.
+    fn is_known_kea6(&self) -> bool {
+        self.config.dhcp6.configured
     }
 
     /// Takes out of the table what the identity association held and the Reply does not give again: on the network where

@@ -48,3 +48,9 @@ pub fn no_reclaim_timer() -> ServerConfig {
 pub fn threshold(share: f64) -> CacheRule {
     CacheRule { threshold: Some(share), max_age: None }
 }
+
+/// The same, and the server is known to be Kea.
+pub fn known_kea6(mut config: ServerConfig) -> ServerConfig {
+    config.dhcp6.configured = true;
+    config
+}

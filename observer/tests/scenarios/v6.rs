@@ -4,7 +4,7 @@ use dhcp_observer::config::ServerConfig;
 use dhcp_observer::frame::Direction;
 use dhcp_observer::tracker::{Answers, Limits};
 
-use crate::config::{no_reclaim_timer, subnet6};
+use crate::config::{known_kea6, no_reclaim_timer, subnet6};
 use crate::story::{Story, unix};
 use crate::wire6::{Client, Options, address, client, fqdn, na, pd, prefix, status};
 
@@ -369,7 +369,7 @@ fn a_request_of_ones_own_overdue_record_reclaims_nothing() {
 
 #[test]
 fn another_client_that_takes_an_overdue_record_inherits_its_hardware_address() {
-    let (mut story, old, new) = (Story::with(no_reclaim_timer()), client(1), client(2));
+    let (mut story, old, new) = (Story::with(known_kea6(no_reclaim_timer())), client(1), client(2));
     story.at(0).given6(&old, one(A));
     story.at(900).replied(&new.request(one(A)), one(A));
     let calls = story.expect(["expire: lease6_expire", "commit: leases6_committed(1,0)"]);
@@ -390,7 +390,7 @@ fn another_client_that_takes_an_overdue_record_inherits_its_hardware_address() {
 
 #[test]
 fn another_client_that_takes_a_reclaimed_record_inherits_its_hardware_address() {
-    let (mut story, old, new) = (Story::new(), client(1), client(2));
+    let (mut story, old, new) = (Story::with(known_kea6(ServerConfig::default())), client(1), client(2));
     story.at(0).given6(&old, one(A));
     story.at(900).expect(["expire: lease6_expire"]);
     story.replied(&new.request(one(A)), one(A));
@@ -400,7 +400,7 @@ fn another_client_that_takes_a_reclaimed_record_inherits_its_hardware_address() 
 #[test]
 fn who_takes_a_declined_record_after_its_probation_has_no_hardware_address() {
     // Seen with the real server: the decline took the address out of the record, and its reuse puts none in.
-    let (mut story, old, new) = (Story::with(no_reclaim_timer()), client(1), client(2));
+    let (mut story, old, new) = (Story::with(known_kea6(no_reclaim_timer())), client(1), client(2));
     story.at(0).given6(&old, one(A));
     story.at(1).replied(&old.decline(one(A)), vec![]).calls();
     story.at(90_000).replied(&new.request(one(A)), one(A));
@@ -446,7 +446,7 @@ fn a_lease_freed_unseen_leaves_no_hardware_address_behind() {
 
 #[test]
 fn a_request_leaves_the_hardware_address_as_it_was_and_a_renew_writes_it() {
-    let (mut story, client) = (Story::new(), client(1));
+    let (mut story, client) = (Story::with(known_kea6(ServerConfig::default())), client(1));
     let named = |octet| vec![(79, vec![0, 1, 2, 0xdd, 0, 0, 0, octet])];
     let relayed = |query: crate::wire6::Dhcp6, octet| query.relayed("2001:db8:1::1", named(octet));
     for (query, expected) in [

@@ -182,7 +182,8 @@ fn rejected_messages_cause_nothing_since_3_2() {
 fn another_clients_hardware_address_stays_in_the_record_until_3_2() {
     for version in VERSIONS {
         let mut config = ServerConfig::of(version);
-        config.dhcp6.expired_leases = ExpiredLeases::default();
+        // Beside other servers nobody wants another client's address.
+        config.dhcp6.configured = true;
         let (first, second) = (wire6::client(1), wire6::client(2));
         let mut story = Story::with(config);
         let leases = || vec![na(7, vec![address(A6, 300, 600)])];

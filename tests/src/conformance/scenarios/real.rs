@@ -42,8 +42,11 @@ esac
 /// A file in the scenario's directory.
 fn file(stage: &Stage, name: &str, text: &str) -> Result<PathBuf> {
     let path = stage.scratch.path().join(name);
-    std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).with_context(|| new.display().to_string())?;
+    std::fs::set_permissions(&new, PermissionsExt::from_mode(0o755))?;
+    // A client may be running the script of the same name: what runs cannot be written, but it can be replaced.
+    std::fs::rename(&new, &path).with_context(|| path.display().to_string())?;
     Ok(path)
 }
 
