@@ -364,13 +364,10 @@ impl Tracker {
 
     /// Whether what the relay says is the same as before, or no part of the lease (`store-extended-info`).
     fn keeps_relay4(&self, stored: &Lease4, granted: &Lease4) -> bool {
-        let said = |lease: &Lease4| {
-            lease
-                .relay
-                .as_deref()
-                .map(|relay| relay.agent_information.clone())
-                .filter(|said| !said.is_empty())
-        };
+        fn said(lease: &Lease4) -> Option<&[u8]> {
+            let relay = lease.relay.as_deref()?;
+            Some(&*relay.agent_information).filter(|said| !said.is_empty())
+        }
         let is_kept =
             self.config.dhcp4.subnet_of(granted.address).is_some_and(|subnet| subnet.store_extended_info);
         !is_kept || said(granted).is_none_or(|said_now| Some(said_now) == said(stored))
@@ -384,11 +381,12 @@ impl Tracker {
             && stored.hostname.eq_ignore_ascii_case(&granted.hostname)
             && stored.client_id == granted.client_id
             && stored.hwaddr == granted.hwaddr
-            && stored.subnet_id == granted.subnet_id
-            && self.keeps_relay4(stored, granted);
+            && stored.subnet_id == granted.subnet_id;
+        // What asks the configuration comes last: most renewals show a whole lifetime and need not ask.
         unchanged
             && shows_remainder(stored.valid_lifetime, granted.valid_lifetime, age)
             && self.config.dhcp4.reuses_lease(stored.address, stored.valid_lifetime, age)
+            && self.keeps_relay4(stored, granted)
     }
 }
 
