@@ -56,7 +56,7 @@ impl Delivery {
     ///
     /// When standard output cannot be written.
     pub fn deliver(&mut self, number: u64, event: &LeaseEvent) -> io::Result<()> {
-        let invocation = dialect::kea::invocation(event, self.version);
+        let Some(invocation) = dialect::kea::invocation(event, self.version) else { return Ok(()) };
         match &mut self.outlet {
             Outlet::Hooks(hooks) => {
                 // The queue counts what it refuses, and the owner of the loop says so.

@@ -69,6 +69,11 @@ impl Driver {
         self.watch = (!options.kinds.is_empty()).then(watch);
     }
 
+    /// Has events come out for messages for which no server calls a hook, as dialects want that follow the client.
+    pub fn tell_heard(&mut self, tells_heard: bool) {
+        self.tracker.tell_heard(tells_heard);
+    }
+
     /// Says on how many interfaces frames are seen. With one there can be no duplicates, and none are looked for.
     pub fn set_taps(&mut self, taps: usize) {
         self.duplicates.set_taps(taps);

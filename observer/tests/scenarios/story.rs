@@ -121,7 +121,7 @@ impl Story {
     pub fn at_nanos(&mut self, nanos: i64) -> &mut Self {
         self.now = Timestamp::from_nanos(START * 1_000_000_000 + nanos);
         let (calls, version) = (&mut self.calls, self.version);
-        self.driver.handle_time(self.now, |event| calls.push(kea::invocation(&event, version)));
+        self.driver.handle_time(self.now, |event| calls.extend(kea::invocation(&event, version)));
         self
     }
 
@@ -168,7 +168,7 @@ impl Story {
             wire_length: bytes.len(),
         };
         let (calls, version) = (&mut self.calls, self.version);
-        self.driver.handle_frame(&frame, |event| calls.push(kea::invocation(&event, version)));
+        self.driver.handle_frame(&frame, |event| calls.extend(kea::invocation(&event, version)));
         self
     }
 
