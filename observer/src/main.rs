@@ -122,8 +122,7 @@ fn run_live(options: Live) -> Result<()> {
 /// What the command line asks for: one hook, told everything.
 fn one_hook(dialect: DialectArg, version: KeaVersion) -> Result<Dispatch> {
     let options = dialect::Options { version, ..dialect::Options::default() };
-    let dialect = dialect::make(dialect.into(), &options)?;
-    Ok(Dispatch::new(vec![Route::new("script", dialect)]))
+    Ok(Dispatch::new(vec![Route::new("script", dialect.into(), options)?]))
 }
 
 /// A word for each SIGINT or SIGTERM.
