@@ -224,7 +224,8 @@ impl Daemon {
 
     /// What is lost is said at once and loudly, then once a second while it goes on.
     fn report_losses(&mut self) {
-        let hooks = self.delivery.hooks().map(|hooks| hooks.counters().dropped).unwrap_or_default();
+        let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
+        let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
         let Counters { lost: frames, overtaken, .. } = self.kernel_counters().unwrap_or_default();
         let over_limit = self.driver.counters().leases_over_limit;
         let network = self.driver.network_counters().left_out;

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tracing::warn;
@@ -9,7 +10,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::config::KeaVersion;
 use crate::dialect;
-use crate::hook::{Hooks, Limits, Output, Progress, resolve_program};
+use crate::hook::{Call, Hooks, LaneLimits, Limits, Progress, Spec, resolve_program};
 use crate::render;
 use crate::tracker::{LeaseEvent, Subject};
 
@@ -34,13 +35,20 @@ impl Delivery {
     /// # Errors
     ///
     /// When the script cannot be a hook: missing, a directory, not executable.
-    pub fn to_script(script: &Path, version: KeaVersion, limits: Limits, clock: Clock) -> Result<Self> {
+    pub fn to_script(
+        script: &Path,
+        version: KeaVersion,
+        limits: Limits,
+        lane_limits: LaneLimits,
+        clock: Clock,
+    ) -> Result<Self> {
         let cwd = std::env::current_dir().context("the working directory cannot be found out")?;
         let program = resolve_program(script, &cwd)?;
         for warning in program.warnings() {
             warn!("{warning}");
         }
-        let hooks = Hooks::new(program, Output::Ours, limits, clock).context("hooks cannot be run")?;
+        let spec = Spec { limits: lane_limits, ..Spec::new("script", program) };
+        let hooks = Hooks::new(vec![spec], limits, clock).context("hooks cannot be run")?;
         Ok(Self { version, outlet: Outlet::Hooks(Box::new(hooks)) })
     }
 
@@ -60,7 +68,14 @@ impl Delivery {
         match &mut self.outlet {
             Outlet::Hooks(hooks) => {
                 // The queue counts what it refuses, and the owner of the loop says so.
-                let _refused = hooks.submit(event.at, event.subjects(), number, 0, invocation);
+                let call = Call {
+                    hook: 0,
+                    subjects: event.subjects(),
+                    tag: number,
+                    earlier_attempts: 0,
+                    invocation: Arc::new(invocation),
+                };
+                let _refused = hooks.submit(event.at, number, [call]);
                 Ok(())
             }
             Outlet::Print(out) => writeln!(out, "{}", render::invocation_json(&invocation)),

@@ -84,9 +84,12 @@ fn run_live(options: Live) -> Result<()> {
     let limits = hook::Limits {
         max_running: usize::from(options.max_hooks),
         max_queued: options.max_queue as usize,
+        ..hook::Limits::default()
+    };
+    let lane_limits = hook::LaneLimits {
         timeout: Some(options.hook_timeout),
         retries: options.hook_retries,
-        ..hook::Limits::default()
+        ..hook::LaneLimits::default()
     };
     let daemon_options = daemon::Options {
         capture: CaptureOptions {
@@ -109,7 +112,7 @@ fn run_live(options: Live) -> Result<()> {
     event_loop()?.block_on(async {
         let stop = stop_signals()?;
         daemon::run(daemon_options, stop, |clock| match &options.output.script {
-            Some(script) => Delivery::to_script(script, version, limits, clock),
+            Some(script) => Delivery::to_script(script, version, limits, lane_limits, clock),
             None => Ok(Delivery::to_stdout(version)),
         })
         .await
@@ -147,7 +150,8 @@ fn run_replay(options: &Replay) -> Result<()> {
         Some(script) => {
             hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
             // A file can wait, so nothing needs to be dropped.
-            Delivery::to_script(script, version, hook::Limits::default(), Clock::new())?
+            let limits = hook::Limits { max_queued_per_subject: usize::MAX, ..hook::Limits::default() };
+            Delivery::to_script(script, version, limits, hook::LaneLimits::default(), Clock::new())?
         }
         None => Delivery::to_stdout(version),
     };
@@ -156,7 +160,7 @@ fn run_replay(options: &Replay) -> Result<()> {
     let (driver, damage) = replay::replay(&options.file, config, &replay_options, |event| {
         events += 1;
         if let Some(hooks) = delivery.hooks() {
-            while hooks.queued() >= hook::Limits::default().max_queued / 2 {
+            while !hooks.has_room() {
                 runtime.block_on(hooks.progress());
             }
         }

@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod invocation;
+pub mod json;
 pub mod kea;
 mod observer;
 pub mod reference;
