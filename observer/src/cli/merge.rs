@@ -55,10 +55,14 @@ impl Live {
         }
         let missing = |what| Err(usage(ErrorKind::MissingRequiredArgument, what));
         if self.iface.is_empty() {
-            return missing("--iface NAME is missing: what to observe; or --config FILE, a configuration file");
+            return missing(
+                "--iface NAME is missing: what to observe; or --config FILE, a configuration file",
+            );
         }
         if !has_output {
-            return missing("--script PATH or --invocations is missing: what to do with events; or --config FILE");
+            return missing(
+                "--script PATH or --invocations is missing: what to do with events; or --config FILE",
+            );
         }
         Ok(None)
     }
@@ -113,7 +117,8 @@ impl Replay {
             Some(path) => Config::read(path, Given { interface: true, hook: self.output.is_given() })?,
             None if self.output.is_given() => Config::default(),
             None => {
-                let what = "--script PATH or --invocations is missing: what to do with events; or --config FILE";
+                let what =
+                    "--script PATH or --invocations is missing: what to do with events; or --config FILE";
                 return Err(usage(ErrorKind::MissingRequiredArgument, what).into());
             }
         };
@@ -148,7 +153,12 @@ impl Output {
 
     /// Adds the one hook of the command line. A file that has hooks of its own goes before and admits no other: which of the
     /// two somebody meant cannot be known.
-    fn apply(&self, config: &mut Config, timeout: Option<Duration>, retries: Option<u32>) -> Result<(), MergeError> {
+    fn apply(
+        &self,
+        config: &mut Config,
+        timeout: Option<Duration>,
+        retries: Option<u32>,
+    ) -> Result<(), MergeError> {
         let has_hooks = !config.hooks.is_empty();
         if has_hooks || self.script.is_none() {
             let conflicts = [

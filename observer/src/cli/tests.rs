@@ -14,7 +14,10 @@ fn the_command_line_is_consistent() {
 #[test]
 fn the_command_people_type() {
     let config = live(&["--iface", "eth0", "--script", "/bin/true"]).config().unwrap();
-    assert_eq!(config.interfaces.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>(), ["eth0"]);
+    assert_eq!(
+        config.interfaces.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>(),
+        ["eth0"]
+    );
     assert_eq!(config.hooks.len(), 1);
     assert!(config.hooks[0].spec.is_some());
     assert!(config.network.kinds.is_empty());
@@ -47,8 +50,9 @@ fn what_cannot_be_is_a_usage_error() {
 
 #[test]
 fn network_events_are_named_one_by_one_or_all_together() {
-    let kinds =
-        |value| live(&["--iface", "eth0", "--invocations", "--network-events", value]).config().unwrap().network.kinds;
+    let kinds = |value| {
+        live(&["--iface", "eth0", "--invocations", "--network-events", value]).config().unwrap().network.kinds
+    };
     let wanted = [network::Kind::Nak, network::Kind::ForeignServer];
     assert_eq!(kinds("foreign-server,nak"), wanted.into_iter().collect());
     assert_eq!(kinds("all"), network::Kind::ALL.into_iter().collect());
@@ -109,9 +113,12 @@ fn flags_take_the_place_of_what_the_file_says() {
 #[test]
 fn a_script_and_hooks_of_a_file_do_not_go_together() {
     let file = File::new("script", &format!("[[interface]]\nname = \"eth0\"\n{HOOK}"));
-    for flags in
-        [&["--script", "/bin/true"][..], &["--dialect", "kea"], &["--hook-timeout", "3"], &["--hook-retries", "1"]]
-    {
+    for flags in [
+        &["--script", "/bin/true"][..],
+        &["--dialect", "kea"],
+        &["--hook-timeout", "3"],
+        &["--hook-retries", "1"],
+    ] {
         match file.with(flags).config() {
             Err(MergeError::Usage(error)) => assert!(error.to_string().contains(flags[0]), "{error}"),
             other => panic!("{flags:?}: {other:?}"),

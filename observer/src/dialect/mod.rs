@@ -4,6 +4,7 @@
 
 mod call;
 pub mod invocation;
+pub mod json;
 pub mod kea;
 mod name;
 mod observer;

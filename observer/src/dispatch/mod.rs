@@ -109,8 +109,14 @@ impl Dispatch {
     /// For these hooks, in this order.
     pub fn new(routes: Vec<Route>) -> Self {
         let lease_limit = Limits::default().leases;
-        let entries = routes.into_iter().map(|route| Entry { route, remembered: Remembered::new(lease_limit) });
-        Self { entries: entries.collect(), lease_limit, dispatched: VecDeque::new(), memories: VecDeque::new() }
+        let entries =
+            routes.into_iter().map(|route| Entry { route, remembered: Remembered::new(lease_limit) });
+        Self {
+            entries: entries.collect(),
+            lease_limit,
+            dispatched: VecDeque::new(),
+            memories: VecDeque::new(),
+        }
     }
 
     /// How many leases of each family the filter of a hook remembers.

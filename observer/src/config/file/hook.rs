@@ -12,7 +12,8 @@ use super::value::{self, DURATION};
 use crate::dialect::{self, DialectName, NotBuilt};
 use crate::dispatch::{Filter, Route, Words};
 use crate::hook::{
-    Attributes, Credentials, LaneLimits, Mode, Output, Program, ProgramWarning, Scheduling, Spec, resolve_program,
+    Attributes, Credentials, LaneLimits, Mode, Output, Program, ProgramWarning, Scheduling, Spec,
+    resolve_program,
 };
 use crate::tracker::Event;
 
@@ -61,7 +62,10 @@ impl Hook {
 const MOST_CALLS: i64 = 1_000_000;
 
 /// Reads one; `None` when it cannot be told what would be run. `warn` gets what an administrator should know.
-pub(super) fn read(section: &mut Section<'_, '_>, mut warn: impl FnMut(String)) -> Option<(At<String>, Hook)> {
+pub(super) fn read(
+    section: &mut Section<'_, '_>,
+    mut warn: impl FnMut(String),
+) -> Option<(At<String>, Hook)> {
     let name = section.get("name", "a name of 64 printable characters at most", |value| {
         let is_printable = |name: &&str| !name.chars().any(char::is_control) && !name.trim().is_empty();
         value.as_str().filter(is_printable).filter(|name| name.chars().count() <= 64).map(str::to_owned)
@@ -78,8 +82,13 @@ pub(super) fn read(section: &mut Section<'_, '_>, mut warn: impl FnMut(String)) 
         section.wrong(section.at_of("dialect"), "dialect", error.to_string());
     }
     let options = dialect::Options {
-        script_on_renewal: only(section, "script_on_renewal", dialect == DialectName::Dnsmasq, "dialect = \"dnsmasq\"")
-            .unwrap_or_default(),
+        script_on_renewal: only(
+            section,
+            "script_on_renewal",
+            dialect == DialectName::Dnsmasq,
+            "dialect = \"dnsmasq\"",
+        )
+        .unwrap_or_default(),
         ..dialect::Options::default()
     };
     let filter = section.table("filter").map(|section| filter::read(&section)).unwrap_or_default();
@@ -96,9 +105,30 @@ pub(super) fn read(section: &mut Section<'_, '_>, mut warn: impl FnMut(String)) 
     section.finish();
     let (name, program) = name.zip(program)?;
     let output = output.unwrap_or(default_output);
-    let spec =
-        Some(Spec { name: name.value.clone(), program, arguments, mode, output, independent, limits, attributes });
-    Some((name.clone(), Hook { name: name.value, dialect, options, filter, words, on_change, replay_on_start, isolated, spec }))
+    let spec = Some(Spec {
+        name: name.value.clone(),
+        program,
+        arguments,
+        mode,
+        output,
+        independent,
+        limits,
+        attributes,
+    });
+    Some((
+        name.clone(),
+        Hook {
+            name: name.value,
+            dialect,
+            options,
+            filter,
+            words,
+            on_change,
+            replay_on_start,
+            isolated,
+            spec,
+        },
+    ))
 }
 
 /// A flag that means something only together with something else.
@@ -119,7 +149,10 @@ fn read_command(section: &Section<'_, '_>, warn: &mut impl FnMut(String)) -> (Op
         DeValue::Array(list) => {
             let (path, arguments) = list.split_first()?;
             let argument = |node: &super::reader::Node<'_>| CString::new(node.get_ref().as_str()?).ok();
-            Some((value::absolute(path.get_ref())?, arguments.iter().map(argument).collect::<Option<Vec<_>>>()?))
+            Some((
+                value::absolute(path.get_ref())?,
+                arguments.iter().map(argument).collect::<Option<Vec<_>>>()?,
+            ))
         }
         _ => None,
     });
@@ -175,7 +208,8 @@ fn read_mode(section: &Section<'_, '_>) -> Mode {
     }
     let words = [("exec", Word::Exec), ("stream", Word::Stream), ("batch", Word::Batch)];
     let mode = section.word("mode", &words).unwrap_or(Word::Exec);
-    let calls = |key| section.number(key, 1..=MOST_CALLS).map(|number| usize::try_from(number.value).unwrap_or(1));
+    let calls =
+        |key| section.number(key, 1..=MOST_CALLS).map(|number| usize::try_from(number.value).unwrap_or(1));
     let window = calls("window");
     let size = calls("batch_size");
     let time = section.get("batch_time", DURATION, value::duration).map(|found| found.value);
@@ -191,7 +225,9 @@ fn read_mode(section: &Section<'_, '_>) -> Mode {
     match mode {
         Word::Exec => Mode::Exec,
         Word::Stream => Mode::Stream { window: window.unwrap_or(Mode::WINDOW) },
-        Word::Batch => Mode::Batch { calls: size.unwrap_or(100), wait: time.unwrap_or(Duration::from_secs(1)) },
+        Word::Batch => {
+            Mode::Batch { calls: size.unwrap_or(100), wait: time.unwrap_or(Duration::from_secs(1)) }
+        }
     }
 }
 
@@ -200,14 +236,27 @@ fn read_limits(section: &Section<'_, '_>, mode: Mode) -> LaneLimits {
     let length = |key| section.get(key, DURATION, value::duration).map(|found| found.value);
     let parallel = section.number("max_parallel", 1..=65_535);
     if let Some(At { at, .. }) = parallel.as_ref().filter(|_| mode != Mode::Exec) {
-        section.wrong(*at, "max_parallel", "means something with mode = \"exec\" only: a stream or a batch has one process at a time");
+        section.wrong(
+            *at,
+            "max_parallel",
+            "means something with mode = \"exec\" only: a stream or a batch has one process at a time",
+        );
     }
     let retries = section.number("retries", 0..=1_000_000);
-    if section.has("retry_delay") && retries.as_ref().is_none_or(|retries| retries.value == 0) && mode_retries(mode) {
-        section.wrong(section.at_of("retry_delay"), "retry_delay", "means something with retries only; give their number");
+    if section.has("retry_delay")
+        && retries.as_ref().is_none_or(|retries| retries.value == 0)
+        && mode_retries(mode)
+    {
+        section.wrong(
+            section.at_of("retry_delay"),
+            "retry_delay",
+            "means something with retries only; give their number",
+        );
     }
     LaneLimits {
-        max_parallel: parallel.and_then(|number| usize::try_from(number.value).ok()).unwrap_or(defaults.max_parallel),
+        max_parallel: parallel
+            .and_then(|number| usize::try_from(number.value).ok())
+            .unwrap_or(defaults.max_parallel),
         timeout: Some(length("timeout").unwrap_or(Duration::from_secs(60))),
         kill_delay: length("kill_delay").unwrap_or(defaults.kill_delay),
         retries: retries.and_then(|number| u32::try_from(number.value).ok()).unwrap_or(defaults.retries),
@@ -226,7 +275,10 @@ fn read_attributes(section: &Section<'_, '_>) -> Attributes {
         [("normal", Scheduling::Normal), ("batch", Scheduling::Batch), ("idle", Scheduling::Idle)];
     Attributes {
         credentials: read_credentials(section),
-        nice: section.number("nice", -20..=19).and_then(|nice| i32::try_from(nice.value).ok()).unwrap_or(defaults.nice),
+        nice: section
+            .number("nice", -20..=19)
+            .and_then(|nice| i32::try_from(nice.value).ok())
+            .unwrap_or(defaults.nice),
         scheduling: section.word("scheduling", &scheduling).unwrap_or(defaults.scheduling),
         directory: read_directory(section),
         environment: read_environment(section),
@@ -267,8 +319,12 @@ fn read_directory(section: &Section<'_, '_>) -> Option<CString> {
     let directory = section.get("directory", "an absolute path", value::absolute)?;
     match std::fs::metadata(&directory.value) {
         Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => section.wrong(directory.at, "directory", format!("{} is no directory", directory.value.display())),
-        Err(error) => section.wrong(directory.at, "directory", format!("{}: {error}", directory.value.display())),
+        Ok(_) => {
+            section.wrong(directory.at, "directory", format!("{} is no directory", directory.value.display()))
+        }
+        Err(error) => {
+            section.wrong(directory.at, "directory", format!("{}: {error}", directory.value.display()))
+        }
     }
     CString::new(directory.value.into_os_string().into_encoded_bytes()).ok()
 }
@@ -289,7 +345,11 @@ fn read_environment(section: &Section<'_, '_>) -> Vec<CString> {
                     has_path |= name == "PATH";
                     environment.push(variable);
                 }
-                None => table.wrong(at, name, "expected NAME = \"value\", without = in the name and NUL in either"),
+                None => table.wrong(
+                    at,
+                    name,
+                    "expected NAME = \"value\", without = in the name and NUL in either",
+                ),
             }
         }
     }

@@ -9,9 +9,9 @@ mod problem;
 mod reader;
 mod sections;
 mod summary;
-mod value;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::fs::File;
 use std::io::Read;
@@ -25,8 +25,8 @@ use crate::capture::live::Attach;
 use crate::tracker::{Answers, network};
 
 pub use hook::{Hook, STANDARD_PATH};
-pub use summary::summary;
 pub use problem::{Problem, Problems};
+pub use summary::summary;
 
 use reader::{At, Reader};
 
@@ -140,6 +140,22 @@ impl Default for Limits {
     }
 }
 
+impl From<Limits> for crate::tracker::Limits {
+    fn from(limits: Limits) -> Self {
+        Self { leases: limits.leases, exchanges: limits.exchanges }
+    }
+}
+
+impl From<Limits> for crate::hook::Limits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            max_running: limits.max_hooks,
+            max_queued: limits.max_queue,
+            max_queued_per_subject: limits.max_queue_per_lease,
+        }
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -183,7 +199,8 @@ impl Config {
         let text = match std::str::from_utf8(text) {
             Ok(text) => text,
             Err(error) => {
-                let sound = std::str::from_utf8(text.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default();
+                let sound = std::str::from_utf8(text.get(..error.valid_up_to()).unwrap_or_default())
+                    .unwrap_or_default();
                 let reader = Reader::new(path, sound);
                 reader.wrong(sound.len(), "this is no UTF-8");
                 return Err(Problems(reader.problems()));
@@ -209,7 +226,10 @@ impl Config {
             interfaces: sections::interfaces(&top),
             capture: top.table("capture").map(|section| sections::capture(&section)).unwrap_or_default(),
             server: top.table("server").map(|section| sections::server(&section)).unwrap_or_default(),
-            network: top.table("network_events").map(|section| sections::network(&section)).unwrap_or_default(),
+            network: top
+                .table("network_events")
+                .map(|section| sections::network(&section))
+                .unwrap_or_default(),
             limits: top.table("limits").map(|section| sections::limits(&section)).unwrap_or_default(),
             log: top.table("log").map(|section| sections::log(&section)).unwrap_or_default(),
             ..Self::default()
@@ -232,7 +252,8 @@ impl Config {
         }
         let mut names: Vec<At<String>> = Vec::new();
         for mut section in sections.into_iter().take(MOST_HOOKS) {
-            let Some((name, mut hook)) = hook::read(&mut section, |warning| self.warnings.push(warning)) else {
+            let Some((name, mut hook)) = hook::read(&mut section, |warning| self.warnings.push(warning))
+            else {
                 continue;
             };
             if names.iter().any(|earlier| earlier.value == name.value) {
@@ -240,7 +261,9 @@ impl Config {
             }
             hook.options.version = self.server.kea_version;
             for interface in &hook.filter.interface {
-                if !self.interfaces.is_empty() && !self.interfaces.iter().any(|known| known.name == *interface) {
+                if !self.interfaces.is_empty()
+                    && !self.interfaces.iter().any(|known| known.name == *interface)
+                {
                     self.warnings.push(format!(
                         "hook {:?} is told of interface {interface} only, which is not observed",
                         name.value

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -156,29 +155,27 @@ impl<'s, 'a> Section<'s, 'a> {
     ) -> Vec<At<T>> {
         match self.node(key) {
             None => Vec::new(),
-            Some(node) => match node.get_ref() {
-                DeValue::Array(list) if list.is_empty() => {
-                    self.wrong(
+            Some(node) => {
+                match node.get_ref() {
+                    DeValue::Array(list) if list.is_empty() => {
+                        self.wrong(
                         node.span().start,
                         key,
                         format!("found an empty list, expected {expected}; leave the key out to mean everything"),
                     );
-                    Vec::new()
+                        Vec::new()
+                    }
+                    DeValue::Array(list) => {
+                        list.iter().filter_map(|node| self.read(key, expected, node, &read)).collect()
+                    }
+                    _ => self.read(key, expected, node, read).into_iter().collect(),
                 }
-                DeValue::Array(list) => {
-                    list.iter().filter_map(|node| self.read(key, expected, node, &read)).collect()
-                }
-                _ => self.read(key, expected, node, read).into_iter().collect(),
-            },
+            }
         }
     }
 
     pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
         self.get(key, "true or false", DeValue::as_bool).map(|found| found.value)
-    }
-
-    pub(super) fn text(&self, key: &'static str, expected: &str) -> Option<At<String>> {
-        self.get(key, expected, |value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned))
     }
 
     /// A whole number within limits.
@@ -219,7 +216,9 @@ impl<'s, 'a> Section<'s, 'a> {
             return Vec::new();
         };
         let section = |(index, node): (usize, &'s Node<'a>)| match node.get_ref() {
-            DeValue::Table(table) => Some(self.section(format!("{key} {}", index + 1), node.span().start, table)),
+            DeValue::Table(table) => {
+                Some(self.section(format!("{key} {}", index + 1), node.span().start, table))
+            }
             _ => {
                 wrong(node);
                 None
@@ -243,11 +242,10 @@ impl<'s, 'a> Section<'s, 'a> {
         for (key, at, _) in self.entries().filter(|(key, ..)| !known.contains(key)) {
             let mut message = format!("unknown key {:?}", clipped(key));
             match closest(key, known.iter().copied()) {
-                // Writing to a string cannot fail.
-                Some(close) => drop(write!(message, "; did you mean {close:?}?")),
+                Some(close) => message.push_str(&format!("; did you mean {close:?}?")),
                 None => {
                     let known: Vec<_> = known.iter().copied().collect();
-                    drop(write!(message, ", expected {}", one_of(&known)));
+                    message.push_str(&format!(", expected {}", one_of(&known)));
                 }
             }
             let message = if self.name.is_empty() { message } else { format!("{}: {message}", self.name) };

@@ -22,7 +22,8 @@ pub(super) fn interfaces(top: &Section<'_, '_>) -> Vec<Interface> {
     for mut section in top.tables("interface") {
         let name = section.get("name", "the name of an interface, 15 octets at most", |value| {
             let is_name = |name: &&str| {
-                (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+                (1..=LONGEST_NAME).contains(&name.len())
+                    && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
             };
             value.as_str().filter(is_name).map(str::to_owned)
         });

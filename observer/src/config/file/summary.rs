@@ -8,11 +8,18 @@ use crate::hook::{Mode, Output, Scheduling};
 /// A few lines for people.
 pub fn summary(config: &Config) -> String {
     let mut text = String::new();
-    let interfaces: Vec<_> = config
-        .interfaces
-        .iter()
-        .map(|interface| if interface.wait { format!("{} (waited for)", interface.name) } else { interface.name.clone() })
-        .collect();
+    let interfaces: Vec<_> =
+        config
+            .interfaces
+            .iter()
+            .map(|interface| {
+                if interface.wait {
+                    format!("{} (waited for)", interface.name)
+                } else {
+                    interface.name.clone()
+                }
+            })
+            .collect();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "interfaces: {}", interfaces.join(", "));
     for (index, hook) in config.hooks.iter().enumerate() {

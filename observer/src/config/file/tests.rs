@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
-use crate::dispatch::Filter;
 use crate::dialect::DialectName;
+use crate::dispatch::Filter;
 use crate::hook::{Mode, Output, Scheduling};
 
 const EXAMPLE: &str = include_str!("../../../../scripts/config.example.toml");
@@ -41,7 +41,8 @@ fn the_example_is_sound_and_says_what_holds_without_it() {
     let batch = Mode::Batch { calls: 100, wait: Duration::from_secs(1) };
     assert_eq!(modes, [Mode::Exec, Mode::Stream { window: Mode::WINDOW }, batch]);
     // The same hook with nothing said about it.
-    let plain = parse("[[interface]]\nname = \"eth0\"\n[[hook]]\nname = \"log\"\ncommand = \"/usr/bin/true\"\n");
+    let plain =
+        parse("[[interface]]\nname = \"eth0\"\n[[hook]]\nname = \"log\"\ncommand = \"/usr/bin/true\"\n");
     let mut plain = plain.unwrap().hooks.remove(0);
     let mut full = config.hooks[0].clone();
     assert!(!full.filter.is_empty());
@@ -60,10 +61,15 @@ fn the_example_with_everything_in_it_is_sound_too() {
     for line in EXAMPLE.lines() {
         let key = line.strip_prefix("# ").filter(|rest| {
             let name = rest.split(' ').next().unwrap_or_default();
-            rest.contains(" = ") && name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_' || octet == b'S')
+            rest.contains(" = ")
+                && name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_' || octet == b'S')
         });
         // What needs a file of somebody's server, and what belongs to another dialect, stays out.
-        let key = key.filter(|key| !["kea_config", "seed", "script_on_renewal", "retry_delay", "user ", "group "].iter().any(|name| key.starts_with(name)));
+        let key = key.filter(|key| {
+            !["kea_config", "seed", "script_on_renewal", "retry_delay", "user ", "group "]
+                .iter()
+                .any(|name| key.starts_with(name))
+        });
         text.push_str(key.unwrap_or(line));
         text.push('\n');
     }
@@ -114,7 +120,11 @@ fn an_unknown_key_is_named_with_what_may_have_been_meant() {
     check("on-change = true\n", "6:1", &["did you mean \"on_change\"?"]);
     check("[limit]\nleases = 1\n", "6:2", &["unknown key \"limit\"", "did you mean \"limits\"?"]);
     check("[log]\nxyzzy = 1\n", "7:1", &["log: unknown key \"xyzzy\"", "expected \"level\""]);
-    check("[hook.filter]\nsubnets = \"10.0.0.0/8\"\n", "7:1", &["hook \"a\": filter", "did you mean \"subnet\"?"]);
+    check(
+        "[hook.filter]\nsubnets = \"10.0.0.0/8\"\n",
+        "7:1",
+        &["hook \"a\": filter", "did you mean \"subnet\"?"],
+    );
     check("[capture]\n\"\\u0000\\n\" = 1\n", "7:1", &["\"\\\\0\\\\n\""]);
 }
 
@@ -145,7 +155,7 @@ fn a_wrong_type_or_value_is_named_with_what_was_expected() {
 
 #[test]
 fn columns_count_characters() {
-    check("command_é = 1\n", "6:8", &[]);
+    check("environment = { A = \"é\", \"B=\" = \"ü\" }\n", "6:26", &["NAME"]);
 }
 
 #[test]
@@ -165,7 +175,11 @@ fn what_is_not_there_is_named() {
     check("group = \"no-such-group\"\n", "6:9", &["no-such-group"]);
     check("directory = \"/nonexistent\"\n", "6:13", &["/nonexistent"]);
     check("directory = \"/bin/true\"\n", "6:13", &["no directory"]);
-    check("[[hook]]\nname = \"b\"\ncommand = \"/nonexistent\"\n", "8:11", &["hook \"b\": command", "not found"]);
+    check(
+        "[[hook]]\nname = \"b\"\ncommand = \"/nonexistent\"\n",
+        "8:11",
+        &["hook \"b\": command", "not found"],
+    );
     check("[[hook]]\nname = \"b\"\ncommand = \"sh\"\n", "8:11", &["absolute path"]);
     check("[[hook]]\nname = \"b\"\ncommand = \"/etc/passwd\"\n", "8:11", &["not executable"]);
     check("[[hook]]\nname = \"b\"\ncommand = [\"/bin/sh\", 3]\n", "8:11", &["a list"]);
@@ -198,10 +212,8 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
          [[hook]]\nname = \"b\"\nuser = \"no-such-user\"\n",
     )
     .unwrap_err();
-    let places: Vec<_> = problems
-        .lines()
-        .map(|line| line.split(':').skip(1).take(2).collect::<Vec<_>>().join(":"))
-        .collect();
+    let places: Vec<_> =
+        problems.lines().map(|line| line.split(':').skip(1).take(2).collect::<Vec<_>>().join(":")).collect();
     assert_eq!(places, ["1:1", "3:8", "4:11", "5:8", "6:1", "8:10", "9:1", "10:1", "12:8"], "{problems}");
 }
 
@@ -216,7 +228,7 @@ fn a_file_without_interface_or_hook_says_so_unless_they_are_given_elsewhere() {
 
 #[test]
 fn what_is_no_toml_is_named_with_its_place() {
-    check("nice = \n", "6:7", &[]);
+    check("nice = \n", "6:8", &[]);
     check("name = \"again\"\n", "6:1", &["duplicate"]);
     let two = parse("a = \n[b\nc = ]\n").unwrap_err();
     assert!(two.len() >= 2, "{two}");

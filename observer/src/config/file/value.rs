@@ -46,7 +46,9 @@ pub(super) fn absolute(value: &DeValue<'_>) -> Option<PathBuf> {
 /// A name, or the number that stands for one.
 pub(super) fn name_or_number(value: &DeValue<'_>) -> Option<String> {
     match value {
-        DeValue::Integer(_) => integer(value).and_then(|number| u32::try_from(number).ok()).map(|id| id.to_string()),
+        DeValue::Integer(_) => {
+            integer(value).and_then(|number| u32::try_from(number).ok()).map(|id| id.to_string())
+        }
         DeValue::String(text) if !text.is_empty() && !text.contains('\0') => Some(text.to_string()),
         _ => None,
     }
@@ -99,9 +101,22 @@ mod tests {
         ] {
             assert_eq!(read(text, duration), Some(Duration::from_millis(millis)), "{text}");
         }
-        for text in
-            ["-1", "\"soon\"", "\"60\"", "\"\"", "\"s\"", "\"-1s\"", "\"1e3s\"", "\"infs\"", "inf", "nan", "true", "\"99999999999d\"", "\"1 s\"", "99999999999"]
-        {
+        for text in [
+            "-1",
+            "\"soon\"",
+            "\"60\"",
+            "\"\"",
+            "\"s\"",
+            "\"-1s\"",
+            "\"1e3s\"",
+            "\"infs\"",
+            "inf",
+            "nan",
+            "true",
+            "\"99999999999d\"",
+            "\"1 s\"",
+            "99999999999",
+        ] {
             assert_eq!(read(text, duration), None, "{text}");
         }
     }

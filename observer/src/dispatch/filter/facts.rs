@@ -201,7 +201,9 @@ impl<'a> Facts<'a> {
                 }
                 let options = relays.iter().flat_map(|relay| query.message.relay_options(relay));
                 let payloads = options.filter(|(code, _)| *code == option);
-                return Some(payloads.filter_map(|(_, payload)| payload.get(skip..)).map(<[u8]>::to_vec).collect());
+                return Some(
+                    payloads.filter_map(|(_, payload)| payload.get(skip..)).map(<[u8]>::to_vec).collect(),
+                );
             }
             Frame::V4(Exchange4 { query: None, .. }) if self.leases4.is_empty() => return None,
             Frame::V4(_) | Frame::None => {}
@@ -210,9 +212,8 @@ impl<'a> Facts<'a> {
             return None;
         }
         let relays = self.leases4.iter().filter_map(|lease| lease.relay.as_deref());
-        let values = relays.filter_map(|relay| {
-            agent_sub_option(std::iter::once(&*relay.agent_information), sub_option)
-        });
+        let values = relays
+            .filter_map(|relay| agent_sub_option(std::iter::once(&*relay.agent_information), sub_option));
         Some(values.collect())
     }
 }
@@ -235,7 +236,8 @@ fn named6(exchange: &Exchange6) -> Vec<(IpAddr, u8)> {
     for observed in messages.iter().flatten() {
         let message = &observed.message;
         let registered = message.registered_address().into_iter();
-        let leases = message.identity_associations().flat_map(|association| association.leases().collect::<Vec<_>>());
+        let leases =
+            message.identity_associations().flat_map(|association| association.leases().collect::<Vec<_>>());
         let found: Vec<_> =
             registered.chain(leases).map(|lease| (IpAddr::from(lease.address), lease.prefix_len)).collect();
         if !found.is_empty() {
@@ -286,7 +288,8 @@ fn pieces4(payload: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut pieces = Vec::new();
     let mut rest = payload;
     while let Some((&length, tail)) = rest.split_first() {
-        let (piece, next) = tail.split_at_checked(usize::from(length)).filter(|(piece, _)| !piece.is_empty())?;
+        let (piece, next) =
+            tail.split_at_checked(usize::from(length)).filter(|(piece, _)| !piece.is_empty())?;
         pieces.push(piece.to_vec());
         rest = next;
     }
@@ -298,7 +301,10 @@ fn pieces6(payload: &[u8]) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
     let mut rest = payload;
     while let [high, low, tail @ ..] = rest {
-        let Some((piece, next)) = tail.split_at_checked(usize::from(u16::from_be_bytes([*high, *low]))) else { break };
+        let Some((piece, next)) = tail.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))
+        else {
+            break;
+        };
         pieces.push(piece.to_vec());
         rest = next;
     }

@@ -84,7 +84,9 @@ impl Filter {
             (!self.vlan.is_empty()).then(|| facts.vlans().map(|vlans| self.vlan.contains(&vlans))),
             (!self.hwaddr.is_empty()).then(|| {
                 facts.hwaddrs().map(|hwaddrs| {
-                    hwaddrs.iter().any(|hwaddr| self.hwaddr.iter().any(|prefix| hwaddr.octets().starts_with(prefix)))
+                    hwaddrs
+                        .iter()
+                        .any(|hwaddr| self.hwaddr.iter().any(|prefix| hwaddr.octets().starts_with(prefix)))
                 })
             }),
             (!self.vendor_class.is_empty()).then(|| any(&self.vendor_class, facts.vendor_classes())),

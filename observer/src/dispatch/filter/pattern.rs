@@ -18,7 +18,8 @@ impl Pattern {
         let [first, middle @ .., last] = self.pieces.as_slice() else {
             return self.pieces.first().is_some_and(|piece| piece == value);
         };
-        let Some(mut rest) = value.strip_prefix(first.as_slice()).and_then(|rest| rest.strip_suffix(last.as_slice()))
+        let Some(mut rest) =
+            value.strip_prefix(first.as_slice()).and_then(|rest| rest.strip_suffix(last.as_slice()))
         else {
             return false;
         };
@@ -47,7 +48,11 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let pieces = match text.strip_prefix("0x") {
-            Some(digits) => digits.split('*').map(octets).collect::<Option<_>>().ok_or("no pairs of hexadecimal digits")?,
+            Some(digits) => digits
+                .split('*')
+                .map(octets)
+                .collect::<Option<_>>()
+                .ok_or("no pairs of hexadecimal digits")?,
             None if text.is_empty() => return Err("nothing"),
             None => text.split('*').map(|piece| piece.as_bytes().to_vec()).collect(),
         };

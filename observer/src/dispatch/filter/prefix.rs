@@ -38,14 +38,19 @@ impl FromStr for Prefix {
 
     /// `192.0.2.0/24`, or an address alone. Bits behind the length are refused: they are a slip of the pen.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+        let (address, length) =
+            text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
         let address: IpAddr = address.parse().map_err(|_| "no address")?;
         let (bits, most) = bits(address);
         let length = match length {
             Some(length) => length.parse().ok().filter(|length| *length <= most).ok_or("no prefix length")?,
             None => most,
         };
-        if first(bits, length) == bits { Ok(Self { address, length }) } else { Err("bits behind the prefix length") }
+        if first(bits, length) == bits {
+            Ok(Self { address, length })
+        } else {
+            Err("bits behind the prefix length")
+        }
     }
 }
 
@@ -80,7 +85,16 @@ mod tests {
 
     #[test]
     fn what_is_no_prefix_is_refused() {
-        for text in ["", "192.0.2.0/33", "192.0.2.1/24", "192.0.2.0/", "2001:db8::/129", "x/8", "192.0.2.0/-1", "1.2.3/8"] {
+        for text in [
+            "",
+            "192.0.2.0/33",
+            "192.0.2.1/24",
+            "192.0.2.0/",
+            "2001:db8::/129",
+            "x/8",
+            "192.0.2.0/-1",
+            "1.2.3/8",
+        ] {
             assert!(text.parse::<Prefix>().is_err(), "{text}");
         }
     }

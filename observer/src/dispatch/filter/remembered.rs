@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::dialect::Memory;
 use crate::dhcpv6::IaKind;
+use crate::dialect::Memory;
 use crate::tracker::{Lease4, Lease6, LeaseEvent, Occurrence, Subject};
 
 use super::{Filter, Verdict};
@@ -104,7 +104,9 @@ fn leases(event: &LeaseEvent) -> (Vec<Subject>, Vec<Subject>) {
             (leases.iter().map(of6).collect(), deleted.iter().map(of6).collect())
         }
         Occurrence::Expire6 { lease, .. } | Occurrence::Recover6 { lease } => (Vec::new(), vec![of6(lease)]),
-        Occurrence::Network(_) | Occurrence::Heard4 { .. } | Occurrence::Heard6 { .. } => (Vec::new(), Vec::new()),
+        Occurrence::Network(_) | Occurrence::Heard4 { .. } | Occurrence::Heard6 { .. } => {
+            (Vec::new(), Vec::new())
+        }
     }
 }
 
