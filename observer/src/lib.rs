@@ -30,6 +30,8 @@ pub mod tracker;
 
 pub mod dialect;
 
+pub mod dispatch;
+
 pub mod hook;
 
 pub mod cli;

@@ -5,9 +5,11 @@
 mod call;
 pub mod invocation;
 pub mod kea;
+mod name;
 mod observer;
 pub mod reference;
 mod text;
 pub mod variable;
 
 pub use call::{Call, Dialect, Memory};
+pub use name::{DialectName, NotBuilt, Options, make};
