@@ -37,6 +37,8 @@ pub mod config;
 pub mod daemon;
 pub mod deliver;
 pub mod drive;
+pub mod events;
 pub mod render;
 pub mod replay;
 pub mod seed;
+pub mod store;

@@ -12,7 +12,7 @@ use dhcp_observer::clock::Clock;
 use dhcp_observer::config::{HostnameFrom, ServerConfig, kea};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::frame::Interface;
-use dhcp_observer::{daemon, hook, render, replay, seed};
+use dhcp_observer::{daemon, events, hook, render, replay, seed};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
             print!("{}", render::variables_markdown());
             Ok(())
         }
+        Some(Command::Events(options)) => events::run(&options),
         None => run_live(cli.live),
     };
     match outcome {
