@@ -1,8 +1,11 @@
 //! Leases from before the tracker saw its first message.
 
-use crate::dhcpv6::IaKind;
+use std::net::Ipv4Addr;
 
-use super::{Lease4, Lease6, Tracker};
+use crate::dhcpv6::IaKind;
+use crate::time::Timestamp;
+
+use super::{Lease4, Lease6, MAX_SERVERS, Tracker};
 
 impl Tracker {
     /// Puts in leases that are known from elsewhere, such as the server's lease file. Frames that come later say more.
@@ -33,6 +36,14 @@ impl Tracker {
             lease.subnet_id = lease.subnet_id.or(subnet.map(|subnet| subnet.id));
             self.leases6.store(&mut self.deadlines, lease);
         }
+    }
+
+    /// Goes on where an earlier tracker was, beside [`Tracker::seed`] with its leases: `latest` was its last moment, before
+    /// which nothing happens any more, and `servers4` are the servers that it had heard.
+    pub fn resume(&mut self, latest: Timestamp, servers4: impl IntoIterator<Item = Ipv4Addr>) {
+        self.latest = self.latest.max(latest);
+        let room = MAX_SERVERS.saturating_sub(self.servers4.len());
+        self.servers4.extend(servers4.into_iter().take(room));
     }
 }
 

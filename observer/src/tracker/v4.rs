@@ -163,8 +163,10 @@ impl Tracker {
     fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
         if let Some(server) = answer.message.server_id()
             && self.servers4.len() < MAX_SERVERS
+            && self.servers4.insert(server)
+            && let Some(new) = &mut self.new_servers4
         {
-            self.servers4.insert(server);
+            new.push(server);
         }
         let (client, xid) = (answer.message.chaddr, answer.message.xid);
         let question = match answer.message.message_type {
