@@ -4,6 +4,7 @@
 //! never run back: one that does is moved up to the one before, and counted.
 
 mod census;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
