@@ -6,9 +6,11 @@ mod call;
 pub mod dhclient;
 pub mod invocation;
 pub mod kea;
+mod name;
 mod observer;
 pub mod reference;
 mod text;
 pub mod variable;
 
 pub use call::{Call, Dialect, Memory};
+pub use name::{DialectName, NotBuilt, Options, make};
