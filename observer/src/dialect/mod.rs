@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod call;
+pub mod dhclient;
 pub mod invocation;
 pub mod kea;
 mod name;
