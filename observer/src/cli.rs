@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{HostnameFrom, KeaVersion};
+use crate::dialect::DialectName;
 use crate::tracker::{Answers, network};
 
 /// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
@@ -38,6 +39,9 @@ pub struct Live {
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
+    /// In whose words the hook is called
+    #[arg(long, value_enum, value_name = "kea|dhclient|eventhook|dnsmasq", default_value = "kea")]
+    pub dialect: DialectArg,
     /// Whose answers make leases: those that leave the interface, those that arrive, or both (a mirror port)
     #[arg(long, value_enum, value_name = "out|in|both", default_value = "out")]
     pub answers: AnswersArg,
@@ -105,6 +109,9 @@ pub struct Replay {
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
+    /// In whose words the hook is called
+    #[arg(long, value_enum, value_name = "kea|dhclient|eventhook|dnsmasq", default_value = "kea")]
+    pub dialect: DialectArg,
 }
 
 /// What the network says beside leases.
@@ -211,6 +218,30 @@ pub struct Output {
     /// Start nothing; print each call as a JSON object on a line of its own
     #[arg(long)]
     pub invocations: bool,
+}
+
+/// [`DialectName`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DialectArg {
+    /// As Kea's run_script calls its script
+    Kea,
+    /// As ISC dhclient calls dhclient-script
+    Dhclient,
+    /// As the Solaris dhcpagent calls its event hook
+    Eventhook,
+    /// As dnsmasq calls its dhcp-script
+    Dnsmasq,
+}
+
+impl From<DialectArg> for DialectName {
+    fn from(argument: DialectArg) -> Self {
+        match argument {
+            DialectArg::Kea => Self::Kea,
+            DialectArg::Dhclient => Self::Dhclient,
+            DialectArg::Eventhook => Self::Eventhook,
+            DialectArg::Dnsmasq => Self::Dnsmasq,
+        }
+    }
 }
 
 /// [`Answers`] on the command line.

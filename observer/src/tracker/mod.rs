@@ -84,6 +84,8 @@ pub struct Tracker {
     latest: Timestamp,
     /// Server identifiers seen in answers that count: a RELEASE or DECLINE for another server is not ours.
     servers4: HashSet<Ipv4Addr>,
+    /// Whether messages are told for which no server calls a hook.
+    tells_heard: bool,
     events: VecDeque<LeaseEvent>,
     counters: Counters,
 }
@@ -104,9 +106,15 @@ impl Tracker {
             legs: Legs::default(),
             latest: Timestamp::EPOCH,
             servers4: HashSet::new(),
+            tells_heard: false,
             events: VecDeque::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// Has events come out for messages for which no server calls a hook ([`Occurrence::Heard4`], [`Occurrence::Heard6`]).
+    pub fn tell_heard(&mut self, tells_heard: bool) {
+        self.tells_heard = tells_heard;
     }
 
     /// Takes in one message that passed at `at`. May change what [`Tracker::poll_timeout`] and [`Tracker::poll_event`]
@@ -172,6 +180,17 @@ impl Tracker {
             leases_over_limit: self.leases4.over_limit() + self.leases6.over_limit(),
             exchanges_evicted: self.exchanges4.evicted() + self.exchanges6.evicted(),
             ..self.counters
+        }
+    }
+
+    /// A message for which no server calls a hook. These are no events of the server's, and are not counted as such.
+    fn heard(&mut self, at: Timestamp, occurrence: impl FnOnce() -> Occurrence) {
+        if self.tells_heard {
+            let (before4, before6) = (Vec::new(), Vec::new());
+            let occurrence = occurrence();
+            let event =
+                LeaseEvent { at, event: Event::Heard, estimated: false, occurrence, before4, before6 };
+            self.events.push_back(event);
         }
     }
 

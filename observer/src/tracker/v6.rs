@@ -41,7 +41,10 @@ impl Tracker {
                     self.counters.foreign_queries += 1;
                 } else if let Some(key) = key(&observed) {
                     let bytes = observed.message.footprint();
-                    self.exchanges6.ask(at, key, observed, bytes);
+                    self.exchanges6.ask(at, key, Arc::clone(&observed), bytes);
+                    self.heard(at, || Occurrence::Heard6 {
+                        exchange: Exchange6 { query: Some(observed), answer: None },
+                    });
                 } else {
                     // Only an Information-request may be anonymous (RFC 8415 section 18.2.6), and it makes no lease.
                     self.counters.other_messages += 1;
@@ -55,7 +58,13 @@ impl Tracker {
                 }
             }
             MessageType::ADVERTISE => {
-                self.counters.foreign_answers += u64::from(!self.answers.answer_counts(observed.direction));
+                if !self.answers.answer_counts(observed.direction) {
+                    self.counters.foreign_answers += 1;
+                } else if self.tells_heard {
+                    let query = key(&observed).and_then(|key| self.exchanges6.find(at, key).cloned());
+                    let exchange = Exchange6 { query, answer: Some(observed) };
+                    self.heard(at, || Occurrence::Heard6 { exchange });
+                }
             }
             _ => self.counters.other_messages += 1,
         }
@@ -93,7 +102,7 @@ impl Tracker {
             Some(MessageType::ADDR_REG_INFORM) if self.config.version.registers_addresses() => {
                 self.registered6(at, exchange);
             }
-            Some(_) => {}
+            Some(_) => self.heard(at, || Occurrence::Heard6 { exchange }),
             None => {
                 // Any question can be behind it. Addresses with a lifetime tell that it gave a lease.
                 if answer.message.identity_associations().any(|ia| given(&ia).next().is_some()) {

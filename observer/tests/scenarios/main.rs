@@ -9,6 +9,7 @@ mod wire6;
 
 mod cache;
 mod config;
+mod heard;
 mod hostile;
 mod mirror;
 mod network;

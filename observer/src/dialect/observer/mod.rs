@@ -87,6 +87,14 @@ pub(super) fn write(environment: &mut Strings, event: &LeaseEvent) {
             }
             write_all(environment, "", network::SIGHTING, sighting);
         }
+        Occurrence::Heard4 { exchange } => {
+            exchange::write4(environment, exchange);
+            relays::write4(environment, exchange, None);
+        }
+        Occurrence::Heard6 { exchange } => {
+            exchange::write6(environment, exchange);
+            relays::write6(environment, exchange);
+        }
     }
 }
 
