@@ -3,11 +3,16 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod call;
+pub mod eventhook;
+mod followed;
 pub mod invocation;
 pub mod kea;
+mod lease;
 mod observer;
+mod packed;
 pub mod reference;
 mod text;
 pub mod variable;
 
 pub use call::{Call, Dialect, Memory};
+pub use followed::DEFAULT_LIMIT;
