@@ -85,7 +85,8 @@ impl Followed {
 
     /// What they are of, in order.
     pub(super) fn keys(&self, is: impl Fn(&Lease) -> bool) -> VecDeque<Key> {
-        let mut keys: Vec<_> = self.leases.iter().filter(|(_, lease)| is(lease)).map(|(key, _)| *key).collect();
+        let mut keys: Vec<_> =
+            self.leases.iter().filter(|(_, lease)| is(lease)).map(|(key, _)| *key).collect();
         keys.sort_unstable();
         keys.into()
     }

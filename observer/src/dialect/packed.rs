@@ -334,7 +334,8 @@ mod tests {
 
     #[test]
     fn leases_come_back_as_they_were() {
-        let bare4 = Lease4 { client_id: None, subnet_id: None, place: Arc::default(), relay: None, ..lease4() };
+        let bare4 =
+            Lease4 { client_id: None, subnet_id: None, place: Arc::default(), relay: None, ..lease4() };
         let bare6 = Lease6 { hwaddr: None, way: None, relay_information: None, ..lease6() };
         let leases = [
             Lease::V4(Box::new(lease4())),

@@ -120,11 +120,16 @@ fn v6(dice: &mut Dice) -> (Dhcp6, Dhcp6) {
     (query, answer)
 }
 
-pub fn script(dice: &mut Dice) -> Vec<Step> {
+fn script(dice: &mut Dice) -> Vec<Step> {
+    exchanges(dice, 400, &[0, 1, 400, 5_000, 40_000, 1_000_000])
+}
+
+/// So many exchanges of all kinds, with one of these pauses before each, in milliseconds.
+pub fn exchanges(dice: &mut Dice, count: usize, pauses: &[i64]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut at = 0;
-    for _ in 0..400 {
-        at += dice.pick(&[0, 1, 400, 5_000, 40_000, 1_000_000]);
+    for _ in 0..count {
+        at += dice.pick(pauses);
         let frames = if dice.one_in(2) {
             let (query, answer) = v4(dice);
             [query.frame(), answer.frame()]

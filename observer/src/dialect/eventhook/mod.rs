@@ -117,7 +117,9 @@ impl EventHook {
                     self.call(Word::Extend, happening, &lease, Some(before));
                 }
             }
-            None if wanted && self.bound.put(lease.clone()) => self.call(Word::Bound, happening, &lease, None),
+            None if wanted && self.bound.put(lease.clone()) => {
+                self.call(Word::Bound, happening, &lease, None)
+            }
             None => {}
         }
     }
@@ -269,10 +271,8 @@ impl EventHook {
 
     /// A Reply to Confirm that says no: the client is on another link now, and uses none of these addresses.
     fn confirmed6(&mut self, exchange: &Exchange6, event: &LeaseEvent) {
-        let is_confirm = exchange
-            .query
-            .as_deref()
-            .is_some_and(|query| query.message.message_type == Type6::CONFIRM);
+        let is_confirm =
+            exchange.query.as_deref().is_some_and(|query| query.message.message_type == Type6::CONFIRM);
         let refused = exchange.answer.as_deref().is_some_and(|answer| {
             let status = answer.message.option(code6::STATUS_CODE).and_then(|payload| payload.first_chunk());
             status.is_some_and(|code| u16::from_be_bytes(*code) == NOT_ON_LINK)
@@ -345,9 +345,8 @@ impl Dialect for EventHook {
                 self.committed6(exchange, leases, deleted, event, wanted);
             }
             Occurrence::Renew4 { exchange, lease, .. } => {
-                let is_offer = |answer: &Observed4| {
-                    answer.message.message_type == Some(dhcpv4::MessageType::OFFER)
-                };
+                let is_offer =
+                    |answer: &Observed4| answer.message.message_type == Some(dhcpv4::MessageType::OFFER);
                 if !exchange.answer.as_deref().is_some_and(is_offer) {
                     self.renewed.push(Lease::V4(lease.clone()));
                 }
