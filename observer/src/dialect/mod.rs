@@ -3,8 +3,11 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod call;
+pub mod dnsmasq;
 pub mod eventhook;
 mod followed;
+mod granted;
+mod happening;
 pub mod invocation;
 pub mod kea;
 mod lease;

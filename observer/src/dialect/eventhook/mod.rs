@@ -11,20 +11,19 @@ use std::net::Ipv4Addr;
 
 use crate::config::KeaVersion;
 use crate::dhcpv4;
-use crate::dhcpv6::{IaLease, IdentityAssociation, MessageType as Type6, code as code6};
+use crate::dhcpv6::{MessageType as Type6, code as code6};
 use crate::frame::Interface;
-use crate::identity::Duid;
-use crate::octets::Octets;
-use crate::time::{Lifetime, Timestamp};
+use crate::time::Timestamp;
 use crate::tracker::{
-    Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, LeaseState, Observed4, Occurrence, Place,
+    Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Observed4, Occurrence,
 };
 
 use super::followed::Followed;
+use super::granted::Renewed;
+use super::happening::{Exchange, Happening};
 use super::lease::{Key, Lease};
 use super::{Call, Dialect, Memory};
 
-use program::{Exchange, Happening};
 
 /// The status of a Reply to Confirm when the client has moved to another link (RFC 8415 section 21.13).
 const NOT_ON_LINK: u16 = 4;
@@ -59,9 +58,7 @@ enum DropReason {
 pub struct EventHook {
     version: KeaVersion,
     bound: Followed,
-    /// What was said to be renewed by the exchange that is about to be committed: a server that answers out of its lease
-    /// cache commits nothing.
-    renewed: Vec<Lease>,
+    renewed: Renewed,
     /// Leases that are still to be dropped, since when they are observed no more.
     stopping: VecDeque<Key>,
     stopped: Timestamp,
@@ -76,7 +73,7 @@ impl EventHook {
         Self {
             version,
             bound: Followed::new(limit),
-            renewed: Vec::new(),
+            renewed: Renewed::default(),
             stopping: VecDeque::new(),
             stopped: Timestamp::EPOCH,
             latest: Timestamp::EPOCH,
@@ -133,13 +130,13 @@ impl EventHook {
         wanted: bool,
     ) {
         let happening = Happening::of(event, Exchange::V4(exchange));
-        let renewed = std::mem::take(&mut self.renewed);
+        let granted = self.renewed.granted4(exchange, leases, event);
         let ended = if event.event == Event::Release { Word::Release } else { Word::Drop(DropReason::Moved) };
         for lease in deleted {
             self.end_of(lease, ended, happening);
         }
-        for lease in leases.iter().filter(|lease| lease.state == LeaseState::Default) {
-            self.grant(lease.into(), happening, wanted);
+        for lease in granted {
+            self.grant(lease, happening, wanted);
         }
         if !leases.is_empty() || !deleted.is_empty() {
             return;
@@ -147,16 +144,6 @@ impl EventHook {
         let query = exchange.query.as_deref();
         let answer = exchange.answer.as_deref().map(|answer| &answer.message);
         match (query.and_then(|query| query.message.message_type), answer) {
-            // Out of the lease cache: the client has what is left.
-            (_, Some(answer)) if answer.message_type == Some(dhcpv4::MessageType::ACK) => {
-                let Some(left) = answer.lease_time() else { return };
-                for lease in renewed {
-                    let Lease::V4(lease) = lease else { continue };
-                    let (cltt, valid_lifetime) = (event.at.whole_second(), Lifetime::from_wire(left));
-                    let lease = Lease4 { cltt, valid_lifetime, ..*lease };
-                    self.grant(Lease::V4(Box::new(lease)), happening, wanted);
-                }
-            }
             (_, Some(answer)) if answer.message_type == Some(dhcpv4::MessageType::NAK) => {
                 if let Some((query, address)) = query.and_then(|query| Some((query, claimed(query)?))) {
                     self.end_of_sender(address, query, Word::Drop(DropReason::Refused), happening);
@@ -214,41 +201,20 @@ impl EventHook {
         wanted: bool,
     ) {
         let happening = Happening::of(event, Exchange::V6(exchange));
-        let renewed = std::mem::take(&mut self.renewed);
+        let granted = self.renewed.granted6(exchange, leases, event, |key| self.bound.get(key));
         match exchange.query.as_deref().map(|query| query.message.message_type) {
             // A client that gives back several addresses of an association holds none of them any more.
             Some(Type6::RELEASE) => return self.end_named6(exchange, Word::Release, happening),
             Some(Type6::DECLINE) => {
                 return self.end_named6(exchange, Word::Drop(DropReason::Declined), happening);
             }
-            // An address that the client made up is no lease.
-            Some(Type6::ADDR_REG_INFORM) => return,
             _ => {}
         }
         for lease in deleted {
             self.end_of(lease, Word::Drop(DropReason::Moved), happening);
         }
-        for lease in leases.iter().filter(|lease| lease.state == LeaseState::Default) {
-            self.grant(lease.into(), happening, wanted);
-        }
-        for lease in cached6(exchange, leases, event.at) {
-            // What the record holds beside the lifetimes is better known from what was said just before, or long ago.
-            let known = Lease::from(&lease);
-            let key = known.key();
-            let known = renewed
-                .iter()
-                .find(|renewed| renewed.key() == key)
-                .or_else(|| self.bound.get(key).filter(|bound| bound.is_same_client(&known)));
-            let lease = match known {
-                Some(Lease::V6(known)) => Lease6 {
-                    cltt: lease.cltt,
-                    preferred_lifetime: lease.preferred_lifetime,
-                    valid_lifetime: lease.valid_lifetime,
-                    ..(**known).clone()
-                },
-                _ => lease,
-            };
-            self.grant(Lease::V6(Box::new(lease)), happening, wanted);
+        for lease in granted {
+            self.grant(lease, happening, wanted);
         }
     }
 
@@ -296,40 +262,6 @@ fn claimed(query: &Observed4) -> Option<Ipv4Addr> {
     query.message.requested_address().or(ciaddr)
 }
 
-/// What a Reply gives beside what is committed: leases out of the server's cache, of which nothing was written.
-fn cached6(exchange: &Exchange6, committed: &[Lease6], at: Timestamp) -> Vec<Lease6> {
-    let Some(answer) = exchange.answer.as_deref() else { return vec![] };
-    let asker = exchange.query.as_deref().unwrap_or(answer);
-    let Some(duid) = asker.message.client_duid().map(Duid::new) else { return vec![] };
-    let lease = |ia: &IdentityAssociation<'_>, given: IaLease| Lease6 {
-        kind: ia.kind,
-        address: given.address,
-        prefix_len: given.prefix_len,
-        duid: duid.clone(),
-        iaid: ia.iaid,
-        hwaddr: None,
-        hostname: Octets::default(),
-        cltt: at.whole_second(),
-        preferred_lifetime: given.preferred_lifetime,
-        valid_lifetime: given.valid_lifetime,
-        state: LeaseState::Default,
-        subnet_id: None,
-        place: Place { interface: Some(asker.interface.clone()), vlans: asker.vlans }.into(),
-        way: None,
-        relay_information: None,
-    };
-    let mut leases = Vec::new();
-    for ia in answer.message.identity_associations() {
-        for given in ia.leases().filter(|given| given.valid_lifetime != Lifetime::Seconds(0)) {
-            let key = Key::of6(ia.kind, given.address);
-            if !committed.iter().any(|lease| Key::of6(lease.kind, lease.address) == key) {
-                leases.push(lease(&ia, given));
-            }
-        }
-    }
-    leases
-}
-
 impl Dialect for EventHook {
     fn wants_heard(&self) -> bool {
         true
@@ -344,15 +276,8 @@ impl Dialect for EventHook {
             Occurrence::Committed6 { exchange, leases, deleted } => {
                 self.committed6(exchange, leases, deleted, event, wanted);
             }
-            Occurrence::Renew4 { exchange, lease, .. } => {
-                let is_offer =
-                    |answer: &Observed4| answer.message.message_type == Some(dhcpv4::MessageType::OFFER);
-                if !exchange.answer.as_deref().is_some_and(is_offer) {
-                    self.renewed.push(Lease::V4(lease.clone()));
-                }
-            }
-            Occurrence::Renew6 { lease, .. } | Occurrence::Rebind6 { lease, .. } => {
-                self.renewed.push(Lease::V6(lease.clone()));
+            Occurrence::Renew4 { .. } | Occurrence::Renew6 { .. } | Occurrence::Rebind6 { .. } => {
+                self.renewed.note(&event.occurrence);
             }
             Occurrence::Release4 { exchange, lease } => {
                 self.end_of(&**lease, Word::Release, Happening::of(event, Exchange::V4(exchange)));
