@@ -14,7 +14,7 @@ use dhcp_observer::daemon::{self, Reload, Signals};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::dispatch::Dispatch;
 use dhcp_observer::frame::Interface;
-use dhcp_observer::{hook, render, replay, seed};
+use dhcp_observer::{events, hook, render, replay, seed};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             print!("{}", render::variables_markdown());
             Ok(())
         }
+        Some(Command::Events(options)) => events::run(&options),
         None => run_live(&cli.live),
     };
     match outcome {
