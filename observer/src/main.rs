@@ -1,6 +1,6 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,15 +14,13 @@ use dhcp_observer::daemon::{self, Reload, Signals};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::dispatch::Dispatch;
 use dhcp_observer::frame::Interface;
+use dhcp_observer::logging::{Format, Log};
 use dhcp_observer::{events, hook, render, replay, seed};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Registry, fmt};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -77,15 +75,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Has the log written to standard error, and gives back how to change what is said.
-fn log_to_stderr(level: LevelFilter) -> impl Fn(LevelFilter) {
-    let (filter, handle) = tracing_subscriber::reload::Layer::<_, Registry>::new(level);
-    let lines = fmt::layer().with_target(false).with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
-    tracing_subscriber::registry().with(filter).with(lines).init();
-    // It fails only when there is no log any more.
-    move |level| drop(handle.reload(level))
-}
-
 /// One thread runs everything; hooks have threads of their own.
 fn event_loop() -> Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build().context("no event loop")
@@ -119,14 +108,15 @@ fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Cloc
 
 fn run_live(options: &Live) -> Result<()> {
     let config = options.config()?;
-    let set_level = log_to_stderr(config.log.level);
+    let log = Log::start(config.log.level, config.log.format)?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
     let server = server(&config)?;
     let print = options.output.invocations;
     event_loop()?.block_on(async {
         let signals = signals()?;
-        let reload = Reload { read: Box::new(|| options.config()), set_level: Box::new(set_level) };
+        let reload =
+            Reload { read: Box::new(|| options.config()), set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
         daemon::run(config, server, signals, reload, |clock| open_delivery(&hooks, print, limits, clock))
             .await
@@ -155,7 +145,7 @@ fn signals() -> Result<Signals> {
 fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
     let config = options.config()?;
-    let _set_level = log_to_stderr(LevelFilter::WARN);
+    let _log = Log::start(LevelFilter::WARN, Format::Text)?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let server = server(&config)?;
     let seed = seed::read_all(&config.server.seed)?;

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::Daemon;
 use crate::cli::MergeError;
-use crate::config::file::{Config, Limits};
+use crate::config::file::{Config, Limits, Log};
 use crate::dispatch::Route;
 
 /// How the configuration is read again, and what is outside of the observer's own parts.
@@ -84,6 +84,7 @@ impl Daemon {
         // What cannot change stays as it is, so that the next reload says it again.
         let Limits { leases, exchanges, fragments, ring_size, .. } = self.config.limits;
         self.config = Config {
+            log: Log { format: self.config.log.format, ..new.log },
             capture: self.config.capture,
             server: std::mem::take(&mut self.config.server),
             limits: Limits { leases, exchanges, fragments, ring_size, ..new.limits },
@@ -106,6 +107,7 @@ fn restart_only(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("capture", old.capture != new.capture),
         ("server", old.server != new.server),
+        ("log.format", old.log.format != new.log.format),
         ("limits.leases", old.limits.leases != new.limits.leases),
         ("limits.exchanges", old.limits.exchanges != new.limits.exchanges),
         ("limits.fragments", old.limits.fragments != new.limits.fragments),

@@ -82,15 +82,18 @@ pub(super) fn read(
         section.wrong(section.at_of("dialect"), "dialect", error.to_string());
     }
     let options = dialect::Options {
-        script_on_renewal: only(
-            section,
-            "script_on_renewal",
-            dialect == DialectName::Dnsmasq,
-            "dialect = \"dnsmasq\"",
-        )
-        .unwrap_or_default(),
+        script_on_renewal: section.boolean("script_on_renewal").unwrap_or_default(),
+        search_timeout: section.get("search_timeout", DURATION, value::duration).map(|found| found.value),
         ..dialect::Options::default()
     };
+    for (key, of, with) in [
+        ("script_on_renewal", DialectName::Dnsmasq, "dialect = \"dnsmasq\""),
+        ("search_timeout", DialectName::Dhclient, "dialect = \"dhclient\""),
+    ] {
+        if dialect != of {
+            only_with(section, key, with);
+        }
+    }
     let filter = section.table("filter").map(|section| filter::read(&section)).unwrap_or_default();
     let mode = read_mode(section);
     let limits = read_limits(section, mode);
@@ -131,13 +134,11 @@ pub(super) fn read(
     ))
 }
 
-/// A flag that means something only together with something else.
-fn only(section: &Section<'_, '_>, key: &'static str, is_so: bool, with: &str) -> Option<bool> {
-    let value = section.boolean(key)?;
-    if !is_so {
+/// Notes a key that means something together with something else only, which is not there.
+fn only_with(section: &Section<'_, '_>, key: &str, with: &str) {
+    if section.has(key) {
         section.wrong(section.at_of(key), key, format!("means something with {with} only; leave it out"));
     }
-    Some(value)
 }
 
 /// The program, looked at, and the arguments before those of the call.
@@ -218,8 +219,8 @@ fn read_mode(section: &Section<'_, '_>) -> Mode {
         ("batch_size", Word::Batch, "mode = \"batch\""),
         ("batch_time", Word::Batch, "mode = \"batch\""),
     ] {
-        if mode != wanted && section.has(key) {
-            section.wrong(section.at_of(key), key, format!("means something with {with} only; leave it out"));
+        if mode != wanted {
+            only_with(section, key, with);
         }
     }
     match mode {

@@ -22,6 +22,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{HostnameFrom, KeaVersion};
 use crate::capture::live::Attach;
+use crate::logging::Format;
 use crate::tracker::{Answers, network};
 
 pub use hook::{Hook, STANDARD_PATH};
@@ -161,11 +162,13 @@ impl From<Limits> for crate::hook::Limits {
 pub struct Log {
     /// What is said.
     pub level: LevelFilter,
+    /// How, and where to.
+    pub format: Format,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: LevelFilter::INFO }
+        Self { level: LevelFilter::INFO, format: Format::default() }
     }
 }
 

@@ -10,6 +10,7 @@ use super::value::{self, DURATION};
 use super::{Capture, Interface, Limits, Log, Server};
 use crate::capture::live::Attach;
 use crate::config::{HostnameFrom, KeaVersion, kea};
+use crate::logging::Format;
 use crate::seed;
 use crate::tracker::{Answers, network};
 
@@ -154,7 +155,11 @@ pub(super) fn log(section: &Section<'_, '_>) -> Log {
         ("debug", LevelFilter::DEBUG),
         ("trace", LevelFilter::TRACE),
     ];
-    let level = section.word("level", &levels).unwrap_or(Log::default().level);
+    let formats = [("text", Format::Text), ("json", Format::Json), ("journald", Format::Journald)];
+    let log = Log {
+        level: section.word("level", &levels).unwrap_or(Log::default().level),
+        format: section.word("format", &formats).unwrap_or_default(),
+    };
     section.finish();
-    Log { level }
+    log
 }

@@ -66,7 +66,7 @@ fn the_example_with_everything_in_it_is_sound_too() {
         });
         // What needs a file of somebody's server, and what belongs to another dialect, stays out.
         let key = key.filter(|key| {
-            !["kea_config", "seed", "script_on_renewal", "retry_delay", "user ", "group "]
+            !["kea_config", "seed", "script_on_renewal", "search_timeout", "retry_delay", "user ", "group "]
                 .iter()
                 .any(|name| key.starts_with(name))
         });
@@ -119,7 +119,7 @@ fn an_unknown_key_is_named_with_what_may_have_been_meant() {
     check("timeuot = 3\n", "6:1", &["hook \"a\"", "unknown key \"timeuot\"", "did you mean \"timeout\"?"]);
     check("on-change = true\n", "6:1", &["did you mean \"on_change\"?"]);
     check("[limit]\nleases = 1\n", "6:2", &["unknown key \"limit\"", "did you mean \"limits\"?"]);
-    check("[log]\nxyzzy = 1\n", "7:1", &["log: unknown key \"xyzzy\"", "expected \"level\""]);
+    check("[log]\nxyzzy = 1\n", "7:1", &["log: unknown key \"xyzzy\"", "expected \"format\" or \"level\""]);
     check(
         "[hook.filter]\nsubnets = \"10.0.0.0/8\"\n",
         "7:1",
@@ -164,6 +164,7 @@ fn what_does_not_go_together_is_named() {
     check("batch_time = 3\n", "6:14", &["mode = \"batch\" only"]);
     check("mode = \"stream\"\nmax_parallel = 3\n", "7:16", &["one process at a time"]);
     check("script_on_renewal = true\n", "6:21", &["dialect = \"dnsmasq\" only"]);
+    check("search_timeout = 3\n", "6:18", &["dialect = \"dhclient\" only"]);
     check("retry_delay = 3\n", "6:15", &["retries"]);
     check("[[hook]]\nname = \"a\"\ncommand = \"/bin/true\"\n", "7:8", &["another hook has this name"]);
     check("[[interface]]\nname = \"eth0\"\n", "7:8", &["named twice"]);
