@@ -1,5 +1,7 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
+mod reload;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,44 +11,42 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::capture::counters::Counters;
-use crate::capture::live::{Capture, Change, Options as CaptureOptions, Readiness};
+use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
+use crate::config::file::Config;
 use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
 use crate::seed;
 use crate::time::Timestamp;
-use crate::tracker::{Answers, Limits, network};
+
+pub use reload::Reload;
 
 /// Frames that are taken from the ring before anything else gets its turn.
 const BUDGET: usize = 1_024;
 /// How often losses are looked for.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// What to observe.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where and how frames are captured.
-    pub capture: CaptureOptions,
-    /// Whose answers make leases.
-    pub answers: Answers,
-    /// Events that are not about leases.
-    pub network: network::Options,
-    /// What is known of the server.
-    pub config: Arc<ServerConfig>,
-    /// Lease files of the server, from which the leases of before the start are learned.
-    pub seed: Vec<PathBuf>,
-}
-
 /// The parts of a running observer.
 struct Daemon {
+    /// What holds now.
+    config: Config,
     capture: Capture,
     driver: Driver,
     delivery: Delivery,
     clock: Clock,
     /// Losses that were already reported.
     reported: Losses,
+}
+
+/// What the rest of the system tells a running observer.
+#[derive(Debug)]
+pub struct Signals {
+    /// To end; a second word does not wait for hooks.
+    pub stop: mpsc::Receiver<()>,
+    /// To read the configuration again.
+    pub reload: mpsc::Receiver<()>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -58,42 +58,69 @@ struct Losses {
     network: u64,
 }
 
-/// Observes until `stop` says so, then detaches, lets queued and running hooks end, and tells the totals. A second word
-/// from `stop` does not wait for hooks.
+/// Observes until told to stop, then detaches, lets queued and running hooks end, and tells the totals.
 ///
-/// `open_delivery` makes the receiving end of the events once the capture is attached and its clock is known.
+/// `open_delivery` makes the receiving end of the events once the capture is attached and its clock is known; `reload`
+/// is what is done about a word to read the configuration again.
 ///
 /// # Errors
 ///
-/// When the capture cannot be attached, the hook cannot be run, a lease file cannot be read, or standard output cannot be
+/// When the capture cannot be attached, the hooks cannot be run, a lease file cannot be read, or standard output cannot be
 /// written.
 pub async fn run(
-    options: Options,
-    mut stop: mpsc::Receiver<()>,
+    config: Config,
+    server: Arc<ServerConfig>,
+    mut signals: Signals,
+    mut reload: Reload<'_>,
     open_delivery: impl FnOnce(Clock) -> Result<Delivery>,
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
-    seed::check(&options.seed)?;
-    let capture = Capture::open(&options.capture)?;
+    seed::check(&config.server.seed)?;
+    let capture = Capture::open(&capture_options(&config)?)?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
-    let mut driver = Driver::new(options.config, options.answers, Limits::default());
-    driver.set_network_events(options.network);
+    let mut driver = Driver::new(server, config.capture.answers, config.limits.into());
+    driver.set_fragment_limit(config.limits.fragments);
+    driver.set_network_events(config.network);
     driver.tell_heard(delivery.wants_heard());
-    let mut daemon = Daemon { capture, driver, delivery, clock, reported: Losses::default() };
+    let mut daemon = Daemon { config, capture, driver, delivery, clock, reported: Losses::default() };
     // No frame is older than this.
     let start = clock.now();
     daemon.links()?;
-    let outcome = match daemon.seed(&options.seed, start, &mut stop).await {
+    let seeds = daemon.config.server.seed.clone();
+    let outcome = match daemon.seed(&seeds, start, &mut signals.stop).await {
         Ok(true) => {
-            info!("ready: observing {}", options.capture.interfaces.join(", "));
-            daemon.observe(&mut stop).await
+            let names: Vec<_> =
+                daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+            info!("ready: observing {}", names.join(", "));
+            daemon.observe(&mut signals, &mut reload).await
         }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
-    daemon.finish(&mut stop).await;
+    daemon.finish(&mut signals.stop).await;
     outcome
+}
+
+/// What of the configuration the capture is told when it is opened.
+fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
+    let is_waited_for = config.interfaces.iter().any(|interface| interface.wait);
+    if is_waited_for {
+        // The capture waits for all or for none.
+        for interface in config.interfaces.iter().filter(|interface| !interface.wait) {
+            if nix::net::if_::if_nametoindex(interface.name.as_str()).is_err() {
+                return Err(CaptureError::NoSuchInterface { interface: interface.name.clone() });
+            }
+        }
+    }
+    Ok(CaptureOptions {
+        interfaces: config.interfaces.iter().map(|interface| interface.name.clone()).collect(),
+        attach: config.capture.attach,
+        ring_bytes: config.limits.ring_size,
+        promiscuous: config.capture.promiscuous,
+        ebpf_log: config.capture.ebpf_log,
+        wait: is_waited_for,
+    })
 }
 
 impl Daemon {
@@ -142,14 +169,15 @@ impl Daemon {
         Ok(delivery.flush()?)
     }
 
-    async fn observe(&mut self, stop: &mut mpsc::Receiver<()>) -> Result<()> {
+    async fn observe(&mut self, signals: &mut Signals, reload: &mut Reload<'_>) -> Result<()> {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.next_deadline().map(|due| due.since(self.clock.now()));
             tokio::select! {
                 biased;
-                _ = stop.recv() => return Ok(()),
+                _ = signals.stop.recv() => return Ok(()),
+                Some(()) = signals.reload.recv() => self.reload(reload)?,
                 readiness = self.capture.ready() => {
                     if readiness.context("cannot wait for frames")? == Readiness::Links {
                         self.links()?;
@@ -224,7 +252,8 @@ impl Daemon {
 
     /// What is lost is said at once and loudly, then once a second while it goes on.
     fn report_losses(&mut self) {
-        let hooks = self.delivery.hooks().map(|hooks| hooks.counters().dropped).unwrap_or_default();
+        let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
+        let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
         let Counters { lost: frames, overtaken, .. } = self.kernel_counters().unwrap_or_default();
         let over_limit = self.driver.counters().leases_over_limit;
         let network = self.driver.network_counters().left_out;

@@ -350,6 +350,21 @@ impl Capture {
         Ok(std::mem::take(&mut self.news))
     }
 
+    /// Observes these interfaces from now on: detaches from those that are not among them, which it gives back, and attaches
+    /// to new ones at the next [`Self::changes`]. What those that stay have is left alone. One that does not exist is
+    /// waited for.
+    pub fn set_interfaces(&mut self, names: Vec<String>) -> Vec<Arc<Interface>> {
+        let (kept, gone) =
+            std::mem::take(&mut self.slots).into_iter().partition(|slot| names.contains(&slot.name));
+        self.slots = kept;
+        for name in names {
+            if !self.slots.iter().any(|slot| slot.name == name) {
+                self.slots.push(Slot { name, attachment: None, failed: None });
+            }
+        }
+        gone.iter().filter_map(|slot: &Slot| Some(Arc::clone(&slot.attachment.as_ref()?.interface))).collect()
+    }
+
     /// Detaches from every interface. What is in the ring can still be drained, and the counters read.
     pub fn detach(&mut self) {
         self.slots.clear();
