@@ -93,7 +93,9 @@ fn calls(frames: &[(u64, Vec<u8>)]) -> Vec<Rendered> {
     let mut calls = Vec::new();
     each_frame(frames, |frame| {
         driver.handle_frame(frame, |event| {
-            calls.push((event.subjects(), Arc::new(kea::invocation(&event, KeaVersion::default()))));
+            if let Some(invocation) = kea::invocation(&event, KeaVersion::default()) {
+                calls.push((event.subjects(), Arc::new(invocation)));
+            }
         });
     });
     calls
@@ -171,7 +173,7 @@ fn whole_rate(program: &Path, frames: &[(u64, Vec<u8>)], wanted: usize) -> Resul
     for some in frames.chunks(BUDGET) {
         each_frame(some, |frame| {
             driver.handle_frame(frame, |event| {
-                let invocation = kea::invocation(&event, KeaVersion::default());
+                let Some(invocation) = kea::invocation(&event, KeaVersion::default()) else { return };
                 let given = stream.submit(event.at, event.subjects(), Arc::new(invocation));
                 if submitted.is_ok() {
                     submitted = given;
