@@ -1,6 +1,6 @@
 //! Figures of dhcp-observer on this machine, every one beside what it is to be compared with.
 //!
-//! `cargo xtask bench` runs all of it; `cargo xtask bench filter throughput memory latency` runs the parts that are named.
+//! `cargo xtask bench` runs all of it; `cargo xtask bench filter throughput memory latency store` runs the parts that are named.
 //! What needs root or a program that is not installed is skipped with the reason. Nothing here decides whether a figure
 //! is good: it prints what was measured, the aim, and the machine, load included, that it was measured on.
 
@@ -8,6 +8,7 @@ mod filter;
 mod latency;
 mod machine;
 mod memory;
+mod store;
 mod throughput;
 mod traffic;
 
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use traffic::Family;
 
-const PARTS: [&str; 4] = ["filter", "throughput", "memory", "latency"];
+const PARTS: [&str; 5] = ["filter", "throughput", "memory", "latency", "store"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,9 +44,8 @@ fn run(arguments: &[&str]) -> Result<()> {
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.contains(&part);
     machine::describe();
-    for (part, measure) in
-        PARTS.iter().zip([filter::measure, throughput::measure, memory::measure, latency::measure])
-    {
+    let measures = [filter::measure, throughput::measure, memory::measure, latency::measure, store::measure];
+    for (part, measure) in PARTS.iter().zip(measures) {
         if wanted(part) {
             println!("\n{part}");
             if let Err(reason) = measure() {
