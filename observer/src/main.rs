@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
-use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
+use dhcp_observer::capture::{check, pin};
+use dhcp_observer::cli::{AttachArg, Cli, Command, Detach, Live, Replay};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::{HostnameFrom, ServerConfig, kea};
 use dhcp_observer::deliver::Delivery;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Some(Command::Replay(options)) => run_replay(&options),
+        Some(Command::Detach(options)) => run_detach(&options),
         Some(Command::Variables) => {
             print!("{}", render::variables_markdown());
             Ok(())
@@ -100,6 +102,7 @@ fn run_live(options: Live) -> Result<()> {
             promiscuous: options.promisc,
             ebpf_log: options.ebpf_log,
             wait: options.wait,
+            pins: options.pins.into(),
         },
         answers: options.answers.into(),
         network: (&options.network).into(),
@@ -125,6 +128,20 @@ fn stop_signals() -> Result<mpsc::Receiver<()>> {
         tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     }
     Ok(receiver)
+}
+
+fn run_detach(options: &Detach) -> Result<()> {
+    check::privilege()?;
+    let named = options.instance.is_some() || !options.iface.is_empty();
+    let only = named.then(|| pin::instance(options.instance.as_deref(), &options.iface)).transpose()?;
+    let removed = pin::detach::detach(&options.bpffs, only.as_deref())?;
+    for line in &removed {
+        println!("{line}");
+    }
+    if removed.is_empty() {
+        println!("nothing of ours is pinned or attached");
+    }
+    Ok(())
 }
 
 fn run_replay(options: &Replay) -> Result<()> {
