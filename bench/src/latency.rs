@@ -154,7 +154,7 @@ fn invocation() -> Result<Invocation> {
             bytes: &bytes,
             wire_length: bytes.len(),
         };
-        driver.handle_frame(&frame, |event| found = Some(kea::invocation(&event, KeaVersion::default())));
+        driver.handle_frame(&frame, |event| found = kea::invocation(&event, KeaVersion::default()));
     }
     found.context("the exchange makes no event")
 }

@@ -84,7 +84,8 @@ impl Programs {
         };
         let attach = self.attach;
         let keep_filters = self.left.keep_only(link.index, |left| is_usable(left, attach, framing));
-        let swept = if keep_filters { 0 } else { clsact::sweep(link.index).map_err(CaptureError::Netlink)? };
+        let swept =
+            if keep_filters { 0 } else { clsact::sweep(link.index).map_err(CaptureError::Netlink)? };
         // From here on the attachment undoes what was done when a later step fails.
         let mut attachment = Attachment {
             interface: Arc::new(Interface { index: Some(link.index), name: link.name.clone() }),
@@ -177,7 +178,8 @@ impl Programs {
                 return Ok(priority);
             }
             let _ = fs::remove_file(&left.path);
-            let (_, on_our_qdisc) = clsact::sweep_direction(attachment.index, direction).map_err(CaptureError::Netlink)?;
+            let (_, on_our_qdisc) =
+                clsact::sweep_direction(attachment.index, direction).map_err(CaptureError::Netlink)?;
             attachment.made_qdisc |= on_our_qdisc;
         }
         let handle = clsact::handle(attachment.made_qdisc);
@@ -220,7 +222,9 @@ impl Programs {
     }
 
     fn attach_xdp(&mut self, attachment: &mut Attachment) -> Result<Road, CaptureError> {
-        if let Some(left) = self.left.take(attachment.index, Direction::In, &[Held::XdpDriver, Held::XdpGeneric]) {
+        if let Some(left) =
+            self.left.take(attachment.index, Direction::In, &[Held::XdpDriver, Held::XdpGeneric])
+        {
             let program = self.xdp()?;
             let link = take_over(&left, |link| {
                 let id = program.attach_to_link(link.try_into()?)?;
@@ -228,7 +232,8 @@ impl Programs {
             });
             if let Some(link) = link {
                 let road = if left.name.held == Held::XdpDriver { Road::XdpDriver } else { Road::XdpGeneric };
-                self.go_on(attachment, &left, AnyLink::Fd(link)).map_err(|failure| failure.at(attachment, "XDP"))?;
+                self.go_on(attachment, &left, AnyLink::Fd(link))
+                    .map_err(|failure| failure.at(attachment, "XDP"))?;
                 return Ok(road);
             }
         }
@@ -366,7 +371,9 @@ impl AnyLink {
             Self::Xdp(link) => link.try_into(),
             Self::Fd(link) => Ok(link),
         };
-        link.map_err(|_| Failure::Capture(CaptureError::Kernel("links of this kind that can be pinned: use --no-pin")))
+        link.map_err(|_| {
+            Failure::Capture(CaptureError::Kernel("links of this kind that can be pinned: use --no-pin"))
+        })
     }
 }
 

@@ -56,7 +56,9 @@ impl fmt::Display for Gap {
             GapReason::NotAttached { interface } => {
                 write!(f, ": nothing was attached to {interface} while the observer was not running")?;
             }
-            GapReason::OtherVersion => f.write_str(": the observer before this one left records of another version")?,
+            GapReason::OtherVersion => {
+                f.write_str(": the observer before this one left records of another version")?
+            }
             GapReason::NotPromiscuous => {
                 f.write_str(": no interface was promiscuous while the observer was not running")?;
             }

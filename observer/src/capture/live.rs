@@ -357,7 +357,9 @@ impl Capture {
                 None => self.gaps.push(gap(None, GapReason::OtherVersion)),
             }
             match ring {
-                Some(ring) => self.backlogs.push(Backlog { ring, directory, refused: 0, from, settled: false }),
+                Some(ring) => {
+                    self.backlogs.push(Backlog { ring, directory, refused: 0, from, settled: false })
+                }
                 None => self.gaps.push(gap(None, GapReason::OtherVersion)),
             }
         }

@@ -30,6 +30,8 @@ pub enum Event {
     Recover,
     /// Not about a lease.
     Network(Kind),
+    /// Nothing that a server tells anybody: a message passed ([`Occurrence::Heard4`]). No hook is given this word.
+    Heard,
 }
 
 impl Event {
@@ -44,6 +46,7 @@ impl Event {
             Self::Expire => "expire",
             Self::Recover => "recover",
             Self::Network(kind) => kind.name(),
+            Self::Heard => "heard",
         }
     }
 }
@@ -119,6 +122,12 @@ pub enum Occurrence {
     Recover6 { lease: Box<Lease6> },
     /// One of the hook points of [`Kind`], which Kea does not have.
     Network(Box<Sighting>),
+    /// A DHCPv4 message for which no server calls a hook, told to dialects that follow the client (see
+    /// [`Tracker::tell_heard`](super::Tracker::tell_heard)): a question when it is put, which has no answer yet, and an
+    /// answer that came of nothing above, such as an OFFER to a newcomer or the ACK to an INFORM.
+    Heard4 { exchange: Exchange4 },
+    /// The same of DHCPv6: a question when it is put, an Advertise, a Reply to Confirm or Information-request.
+    Heard6 { exchange: Exchange6 },
 }
 
 /// Something that happened, ready for a dialect.
@@ -170,13 +179,15 @@ impl LeaseEvent {
             Occurrence::Renew4 { exchange, .. }
             | Occurrence::Committed4 { exchange, .. }
             | Occurrence::Release4 { exchange, .. }
-            | Occurrence::Decline4 { exchange, .. } => exchange.query.is_none(),
+            | Occurrence::Decline4 { exchange, .. }
+            | Occurrence::Heard4 { exchange } => exchange.query.is_none(),
             Occurrence::Renew6 { exchange, .. }
             | Occurrence::Rebind6 { exchange, .. }
             | Occurrence::Committed6 { exchange, .. }
             | Occurrence::Release6 { exchange, .. }
             | Occurrence::Decline6 { exchange, .. }
-            | Occurrence::Register6 { exchange, .. } => exchange.query.is_none(),
+            | Occurrence::Register6 { exchange, .. }
+            | Occurrence::Heard6 { exchange } => exchange.query.is_none(),
             Occurrence::Expire4 { .. }
             | Occurrence::Recover4 { .. }
             | Occurrence::Expire6 { .. }
@@ -218,6 +229,42 @@ impl LeaseEvent {
                 subjects
             }
             Occurrence::Network(sighting) => vec![sighting.subject()],
+            Occurrence::Heard4 { exchange } => vec![Subject::Client4(exchange.client())],
+            Occurrence::Heard6 { exchange } => vec![Subject::Client6(exchange.client())],
+        }
+    }
+
+    /// Whether anything is otherwise than before. A plain renewal extends a lease and leaves all else as it was; a
+    /// committed exchange without leases, such as a refusal, leaves everything.
+    pub fn changes_anything(&self) -> bool {
+        fn any<L>(leases: &[L], before: &[Option<L>], same: impl Fn(&L, &L) -> bool) -> bool {
+            let before = before.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+            leases.iter().zip(before).any(|(lease, before)| before.is_none_or(|before| !same(lease, before)))
+        }
+        let same4 = |lease: &Lease4, before: &Lease4| *lease == Lease4 { cltt: lease.cltt, ..before.clone() };
+        let same6 = |lease: &Lease6, before: &Lease6| *lease == Lease6 { cltt: lease.cltt, ..before.clone() };
+        match &self.occurrence {
+            Occurrence::Renew4 { lease, .. } => any(std::slice::from_ref(&**lease), &self.before4, same4),
+            Occurrence::Renew6 { lease, .. } | Occurrence::Rebind6 { lease, .. } => {
+                any(std::slice::from_ref(&**lease), &self.before6, same6)
+            }
+            Occurrence::Committed4 { leases, deleted, .. } => {
+                !deleted.is_empty() || any(leases, &self.before4, same4)
+            }
+            Occurrence::Committed6 { leases, deleted, .. } => {
+                !deleted.is_empty() || any(leases, &self.before6, same6)
+            }
+            Occurrence::Heard4 { .. } | Occurrence::Heard6 { .. } => false,
+            Occurrence::Release4 { .. }
+            | Occurrence::Decline4 { .. }
+            | Occurrence::Expire4 { .. }
+            | Occurrence::Recover4 { .. }
+            | Occurrence::Release6 { .. }
+            | Occurrence::Decline6 { .. }
+            | Occurrence::Expire6 { .. }
+            | Occurrence::Register6 { .. }
+            | Occurrence::Recover6 { .. }
+            | Occurrence::Network(_) => true,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Answers, Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4,
+    Answers, Event, Exchange4, Lease4, LeaseState, Observed4, Occurrence, Place, Relay4,
     SubnetName, Tracker,
 };
 
@@ -105,7 +105,10 @@ impl Tracker {
                 self.held4.asked(at, &observed.message.chaddr, observed.message.xid);
             }
             let (key, bytes) = (key(&observed, message_type), observed.message.options.footprint());
-            self.exchanges4.ask(at, key, observed, bytes);
+            self.exchanges4.ask(at, key, Arc::clone(&observed), bytes);
+            self.heard(at, || Occurrence::Heard4 {
+                exchange: Exchange4 { query: Some(observed), answer: None },
+            });
         }
     }
 
@@ -159,9 +162,10 @@ impl Tracker {
 
     fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
         if let Some(server) = answer.message.server_id()
-            && self.servers4.len() < MAX_SERVERS
+            && self.servers4.hear(&server)
+            && let Some(new) = &mut self.new_servers4
         {
-            self.servers4.insert(server);
+            new.push(server);
         }
         let (client, xid) = (answer.message.chaddr, answer.message.xid);
         let question = match answer.message.message_type {
@@ -192,8 +196,10 @@ impl Tracker {
                 let given = !answer.message.yiaddr.is_unspecified();
                 if let Some(query) = find(MessageType::REQUEST).filter(|_| given) {
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
-                } else if find(MessageType::INFORM).is_some() {
+                } else if let Some(query) = find(MessageType::INFORM) {
                     // The client keeps an address that it has from elsewhere; there is no lease.
+                    let exchange = Exchange4 { query: Some(query), answer: Some(answer) };
+                    self.heard(at, || Occurrence::Heard4 { exchange });
                 } else if let Some(query) = find(MessageType::DISCOVER)
                     .filter(|_| given && answer.message.options.contains(code::RAPID_COMMIT))
                 {
@@ -225,7 +231,9 @@ impl Tracker {
     /// An OFFER of an address for which the client has a record: Kea goes through the motions of renewing it.
     fn offered4(&mut self, at: Timestamp, exchange: Exchange4) {
         let Some(view) = self.view4(at, &exchange) else { return };
-        let Some(stored) = view.own_record(self) else { return };
+        let Some(stored) = view.own_record(self) else {
+            return self.heard(at, || Occurrence::Heard4 { exchange });
+        };
         let offered = view.lease();
         // An offer out of the lease cache shows what is left; the hook sees the whole.
         let reused = self.reuses4(at, stored, &offered);

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::config::{HostnameFrom, IdentifierKind, Subnet6};
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, Message, MessageType};
 use crate::identity::{Duid, HardwareAddress};
@@ -23,6 +25,11 @@ use super::{
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
 const NO_BINDING: u16 = 3;
 
+/// How many leases of one message count, those that it gives and those that it takes away each. No server gives so many to
+/// one client; with thousands of them the environment of their one hook would be larger than the kernel takes
+/// (`execve(2)`: a quarter of the stack's limit, two million octets as a rule).
+const MOST_LEASES: usize = 128;
+
 /// What an answer has in common with its question.
 pub(super) type Key = (u32, Duid);
 
@@ -41,7 +48,10 @@ impl Tracker {
                     self.counters.foreign_queries += 1;
                 } else if let Some(key) = key(&observed) {
                     let bytes = observed.message.footprint();
-                    self.exchanges6.ask(at, key, observed, bytes);
+                    self.exchanges6.ask(at, key, Arc::clone(&observed), bytes);
+                    self.heard(at, || Occurrence::Heard6 {
+                        exchange: Exchange6 { query: Some(observed), answer: None },
+                    });
                 } else {
                     // Only an Information-request may be anonymous (RFC 8415 section 18.2.6), and it makes no lease.
                     self.counters.other_messages += 1;
@@ -55,7 +65,13 @@ impl Tracker {
                 }
             }
             MessageType::ADVERTISE => {
-                self.counters.foreign_answers += u64::from(!self.answers.answer_counts(observed.direction));
+                if !self.answers.answer_counts(observed.direction) {
+                    self.counters.foreign_answers += 1;
+                } else if self.tells_heard {
+                    let query = key(&observed).and_then(|key| self.exchanges6.find(at, key).cloned());
+                    let exchange = Exchange6 { query, answer: Some(observed) };
+                    self.heard(at, || Occurrence::Heard6 { exchange });
+                }
             }
             _ => self.counters.other_messages += 1,
         }
@@ -93,7 +109,7 @@ impl Tracker {
             Some(MessageType::ADDR_REG_INFORM) if self.config.version.registers_addresses() => {
                 self.registered6(at, exchange);
             }
-            Some(_) => {}
+            Some(_) => self.heard(at, || Occurrence::Heard6 { exchange }),
             None => {
                 // Any question can be behind it. Addresses with a lifetime tell that it gave a lease.
                 if answer.message.identity_associations().any(|ia| given(&ia).next().is_some()) {
@@ -114,10 +130,20 @@ impl Tracker {
         let mut befores = Vec::new();
         let mut deleted = Vec::new();
         let mut event = Event::Commit;
+        let mut keys = SmallVec::<[_; 4]>::new();
         for ia in answer.message.identity_associations() {
-            deleted.extend(self.leave_others6(&view, &ia));
+            deleted.extend(self.leave_others6(&view, &ia, MOST_LEASES - deleted.len()));
             for granted in given(&ia) {
+                if keys.len() == MOST_LEASES {
+                    self.counters.leases_left_out += 1;
+                    continue;
+                }
                 let granted = view.lease(self, &ia, granted);
+                if keys.contains(&granted.key()) {
+                    self.counters.leases_repeated += 1;
+                    continue;
+                }
+                keys.push(granted.key());
                 let Grant { lease, before, extended } = self.grant6(at, &exchange, &view, &ia, granted);
                 event = extended.unwrap_or(event);
                 if let Some(lease) = lease {
@@ -144,8 +170,7 @@ impl Tracker {
         ia: &IdentityAssociation<'_>,
         mut granted: Lease6,
     ) -> Grant {
-        let key = (granted.kind == IaKind::PrefixDelegation, granted.address);
-        let Some(stored) = self.leases6.get(key).cloned() else {
+        let Some(stored) = self.leases6.get(granted.key()).cloned() else {
             self.leases6.store(&mut self.deadlines, granted.clone());
             return Grant { lease: Some(granted), before: None, extended: None };
         };
@@ -211,8 +236,8 @@ impl Tracker {
 
     /// Takes out of the table what the identity association held and the Reply does not give again: on the network where
     /// it gives something, or, where that does not tell, named with a lifetime of zero. What the client holds on another
-    /// network the server does not touch.
-    fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
+    /// network the server does not touch. No more than `most`; what is beyond ends in its own time.
+    fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>, most: usize) -> Vec<Lease6> {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
         let (withdrawn, given): (Vec<IaLease>, Vec<IaLease>) =
             ia.leases().partition(|lease| lease.valid_lifetime == Lifetime::Seconds(0));
@@ -228,7 +253,8 @@ impl Tracker {
                     .find_map(|given| self.is_same_network6(lease, given))
                     .unwrap_or_else(|| is_in(&withdrawn, lease.address))
         });
-        gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
+        self.counters.leases_left_out += gone.len().saturating_sub(most) as u64;
+        gone.into_iter().take(most).filter_map(|key| self.leases6.remove(key)).collect()
     }
 
     /// Whether a lease and an address that takes its place are on one network. Without configuration an address tells by
@@ -251,6 +277,10 @@ impl Tracker {
         let mut deleted = Vec::new();
         for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
             let Some(lease) = self.owned6(&exchange, ia, lease.address).cloned() else { continue };
+            if deleted.len() == MOST_LEASES {
+                self.counters.leases_left_out += 1;
+                continue;
+            }
             let kept = self
                 .released_state()
                 .and_then(|state| self.leases6.keep_released(&mut self.deadlines, at, &lease, state));
@@ -279,6 +309,10 @@ impl Tracker {
                 .owned6(&exchange, ia, lease.address)
                 .filter(|lease| !version.declines_only_running_leases() || running(lease));
             let Some(lease) = found.cloned() else { continue };
+            if leases.len() == MOST_LEASES {
+                self.counters.leases_left_out += 1;
+                continue;
+            }
             let declined = Lease6 {
                 duid: Duid::new(version.declined_duid()),
                 hwaddr: None,
@@ -323,7 +357,12 @@ impl Tracker {
             way: None,
             relay_information: None,
         };
-        let old = self.leases6.get(lease.key()).filter(|old| old.state == LeaseState::Registered).cloned();
+        let stored = self.leases6.get(lease.key());
+        let old = stored.filter(|old| old.state == LeaseState::Registered).cloned();
+        // Kea refuses to register what is leased. A server that does it must have ended the lease.
+        let leased = stored.filter(|_| old.is_none());
+        let end = leased.and_then(|leased| self.leases6.taken_over(at, leased));
+        self.emit_end(at, end);
         let event = if old.is_some() { Event::Renew } else { Event::Commit };
         self.leases6.store(&mut self.deadlines, lease.clone());
         self.emit(

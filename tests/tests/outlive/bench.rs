@@ -89,7 +89,8 @@ impl Bench {
             let (_, programs) = SchedClassifier::query_tcx(server.name, direction).unwrap_or_default();
             programs.iter().filter(|program| program.name().starts_with(b"dhcp_observer")).count()
         };
-        let tcx = server.namespace.run(|| Ok(tcx(TcAttachType::Ingress) + tcx(TcAttachType::Egress))).unwrap();
+        let tcx =
+            server.namespace.run(|| Ok(tcx(TcAttachType::Ingress) + tcx(TcAttachType::Egress))).unwrap();
         let filters = ["ingress", "egress"]
             .map(|direction| self.tc(&["filter", "show", "dev", server.name, direction]))
             .map(|filters| filters.matches("direct-action").count());
@@ -125,7 +126,8 @@ fn address_of(call: &Call) -> Option<&str> {
 fn pins(namespace: &Namespace, interface: &str) -> Vec<PathBuf> {
     let cookie = namespace.run(|| Ok(dhcp_observer_cookie())).unwrap();
     let mut found = Vec::new();
-    let mut directories = vec![PathBuf::from(format!("/sys/fs/bpf/dhcp-observer/net{cookie}_if_{interface}"))];
+    let mut directories =
+        vec![PathBuf::from(format!("/sys/fs/bpf/dhcp-observer/net{cookie}_if_{interface}"))];
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(&directory).into_iter().flatten() {
             let path = entry.unwrap().path();

@@ -18,7 +18,10 @@ fn detach_removes_what_a_killed_observer_left_and_nothing_else() {
         let observer = bench.observe(&["--attach", attach]);
         let pins = bench.pins();
         let said = text(&bench);
-        assert!(said.starts_with("left /sys/fs/bpf/") && said.ends_with("an observer is running there\n"), "{said}");
+        assert!(
+            said.starts_with("left /sys/fs/bpf/") && said.ends_with("an observer is running there\n"),
+            "{said}"
+        );
         assert_eq!((bench.programs(), bench.pins()), (2, pins), "{attach}: it runs on");
         bench.client(1).bind().unwrap();
         observer.kill().unwrap();

@@ -122,7 +122,8 @@ fn a_real_client_does_not_notice() {
     let first = bench.observe(&[]);
     let mut client = Udhcpc::start(&bench.cable.client.namespace, &directory, "real").unwrap();
     client.settle().unwrap();
-    let committed = |bench: &Bench| bench.story().iter().filter(|(hook, _)| hook == "leases4_committed").count();
+    let committed =
+        |bench: &Bench| bench.story().iter().filter(|(hook, _)| hook == "leases4_committed").count();
     wait::until("the lease", crate::bench::SOON, || Ok((committed(&bench) == 1).then_some(()))).unwrap();
     first.kill().unwrap();
     client.renew().unwrap();

@@ -97,7 +97,12 @@ fn another_way_to_attach_is_a_gap() {
         bench.call("leases4_committed", &b);
         assert_eq!(bench.programs(), 2, "{before} {after}: {log}");
         let ended = second.stop().unwrap();
-        assert_eq!((frames(&ended), ended.count("kernel", "taken")), (8, 4), "{before} {after}: {}", ended.stderr);
+        assert_eq!(
+            (frames(&ended), ended.count("kernel", "taken")),
+            (8, 4),
+            "{before} {after}: {}",
+            ended.stderr
+        );
         // Hooks of two leases may overtake each other.
         let mut told: Vec<_> = bench.story().into_iter().map(|(_, address)| address).collect();
         told.sort();

@@ -43,7 +43,9 @@ impl fmt::Display for Detached {
                 write!(f, " (attached to {})", interfaces.join(", "))
             }
             Self::InUse { path } => write!(f, "left {}: an observer is running there", path.display()),
-            Self::Filters { interface, count } => write!(f, "removed {count} clsact filters from {interface}"),
+            Self::Filters { interface, count } => {
+                write!(f, "removed {count} clsact filters from {interface}")
+            }
         }
     }
 }
@@ -79,7 +81,8 @@ pub fn detach(bpffs: &Path, only: Option<&str>) -> Result<Vec<Detached>, DetachE
         let links = links(&path);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut spare = |links: Vec<LinkName>| {
-            let filters = links.into_iter().filter(|link| link.held == Held::Clsact && name.starts_with(&here));
+            let filters =
+                links.into_iter().filter(|link| link.held == Held::Clsact && name.starts_with(&here));
             spared.extend(filters.map(|link| link.index));
         };
         if only.is_some_and(|only| only != name) {
@@ -88,7 +91,8 @@ pub fn detach(bpffs: &Path, only: Option<&str>) -> Result<Vec<Detached>, DetachE
         }
         match bpffs::lock(&path) {
             Ok(held) => {
-                fs::remove_dir_all(&path).map_err(|source| DetachError::Remove { path: path.clone(), source })?;
+                fs::remove_dir_all(&path)
+                    .map_err(|source| DetachError::Remove { path: path.clone(), source })?;
                 drop(held);
                 let mut interfaces: Vec<_> = links.into_iter().map(|link| link.interface).collect();
                 interfaces.sort();

@@ -67,7 +67,11 @@ pub fn find(instance: &Path, ours: &Path, attach: Attach) -> (Vec<Left>, LeftLin
         }));
         versions.push(Left {
             state: State::read(&directory),
-            ring: if is_ours { None } else { open(&directory, maps::RING, |map| RingBuf::try_from(map).ok()) },
+            ring: if is_ours {
+                None
+            } else {
+                open(&directory, maps::RING, |map| RingBuf::try_from(map).ok())
+            },
             same_counters: name::same_counters(&version, &file_name(ours)),
             is_ours,
             directory,

@@ -161,7 +161,9 @@ mod tests {
 
     #[test]
     fn an_instance_is_its_set_of_interfaces_in_its_namespace() {
-        let of = |names: &[&str]| instance(7, None, &names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        let of = |names: &[&str]| {
+            instance(7, None, &names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+        };
         assert_eq!(of(&["eth1", "eth0.5", "eth1"]), "net7_if_eth0%2e5+eth1");
         assert_eq!(of(&["eth0.5", "eth1"]), of(&["eth1", "eth0.5"]));
         assert_eq!(instance(7, Some("a b"), &[]), "net7_as_a%20b");

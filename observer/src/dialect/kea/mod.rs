@@ -5,14 +5,17 @@ mod query4;
 mod query6;
 mod reference;
 
+use std::collections::VecDeque;
+
 use crate::config::KeaVersion;
 use crate::tracker::network::Frames;
-use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
+use crate::tracker::{Exchange4, Exchange6, LeaseEvent, Occurrence};
 
 use super::invocation::{Invocation, Strings};
 use super::observer;
 use super::text;
 use super::variable::{write_all, write_one};
+use super::{Call, Dialect};
 
 use query4::{Client4, QUERY4, SUBNET4, pkt4};
 use query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
@@ -20,20 +23,70 @@ use query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
 pub(super) use lease::{LEASE4, LEASE6};
 pub(super) use reference::reference;
 
-/// The call that Kea would have made for this event, and the `OBSERVER_` variables behind Kea's own.
-pub fn invocation(event: &LeaseEvent, version: KeaVersion) -> Invocation {
+/// The dialect. It remembers nothing: every event is a call of its own.
+#[derive(Debug)]
+pub struct Kea {
+    version: KeaVersion,
+    calls: VecDeque<Call>,
+}
+
+impl Kea {
+    /// The dialect of this version of Kea.
+    pub fn new(version: KeaVersion) -> Self {
+        Self { version, calls: VecDeque::new() }
+    }
+}
+
+impl Dialect for Kea {
+    fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
+        if !wanted {
+            return;
+        }
+        let Some(word) = hook_point(&event.occurrence) else { return };
+        let Some(invocation) = invocation(event, self.version) else { return };
+        let (subjects, changes) = (event.subjects(), event.changes_anything());
+        self.calls.push_back(Call { word, event: event.event, subjects, changes, invocation });
+    }
+
+    fn poll_call(&mut self) -> Option<Call> {
+        self.calls.pop_front()
+    }
+}
+
+/// The call that Kea would have made for this event, and the `OBSERVER_` variables behind Kea's own. `None` for what Kea has
+/// no hook point for.
+pub fn invocation(event: &LeaseEvent, version: KeaVersion) -> Option<Invocation> {
+    let hook_point = hook_point(&event.occurrence)?;
     // Room for the largest call that is common, so that it is not moved while it grows.
     let mut environment = Strings::with_capacity(80, 2_560);
     write_environment(&mut environment, &event.occurrence, version);
     observer::write(&mut environment, event);
     let mut arguments = Strings::with_capacity(1, 20);
-    arguments.push(hook_point(&event.occurrence).as_bytes());
-    Invocation { at: event.at, arguments, environment }
+    arguments.push(hook_point.as_bytes());
+    Some(Invocation { at: event.at, arguments, environment })
 }
 
-/// The name of the hook point: Kea's only argument.
-pub fn hook_point(occurrence: &Occurrence) -> &'static str {
-    match occurrence {
+/// The hook points of Kea.
+pub const HOOK_POINTS: [&str; 14] = [
+    "lease4_renew",
+    "leases4_committed",
+    "lease4_release",
+    "lease4_decline",
+    "lease4_expire",
+    "lease4_recover",
+    "lease6_renew",
+    "lease6_rebind",
+    "leases6_committed",
+    "lease6_release",
+    "lease6_decline",
+    "lease6_expire",
+    "addr6_register",
+    "lease6_recover",
+];
+
+/// The name of the hook point: Kea's only argument. `None` for what is no hook point.
+pub fn hook_point(occurrence: &Occurrence) -> Option<&'static str> {
+    Some(match occurrence {
         Occurrence::Renew4 { .. } => "lease4_renew",
         Occurrence::Committed4 { .. } => "leases4_committed",
         Occurrence::Release4 { .. } => "lease4_release",
@@ -49,7 +102,8 @@ pub fn hook_point(occurrence: &Occurrence) -> &'static str {
         Occurrence::Register6 { .. } => "addr6_register",
         Occurrence::Recover6 { .. } => "lease6_recover",
         Occurrence::Network(sighting) => sighting.finding.kind().hook_point(),
-    }
+        Occurrence::Heard4 { .. } | Occurrence::Heard6 { .. } => return None,
+    })
 }
 
 fn write_environment(environment: &mut Strings, occurrence: &Occurrence, version: KeaVersion) {
@@ -113,10 +167,17 @@ fn write_environment(environment: &mut Strings, occurrence: &Occurrence, version
             Frames::V4(exchange) => write_all(environment, "", QUERY4, exchange),
             Frames::V6(exchange) => write_query6(environment, exchange, version),
         },
+        Occurrence::Heard4 { .. } | Occurrence::Heard6 { .. } => {}
     }
 }
 
-fn write_query6(environment: &mut Strings, exchange: &Exchange6, version: KeaVersion) {
+/// The variables of the question of a DHCPv4 exchange.
+pub(super) fn write_query4(environment: &mut Strings, exchange: &Exchange4) {
+    write_all(environment, "", QUERY4, exchange);
+}
+
+/// The variables of the question of a DHCPv6 exchange.
+pub(super) fn write_query6(environment: &mut Strings, exchange: &Exchange6, version: KeaVersion) {
     write_all(environment, "", QUERY6, exchange);
     if version.shows_relay_options() {
         write_all(environment, "", QUERY6_RELAY, exchange);
