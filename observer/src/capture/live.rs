@@ -339,7 +339,7 @@ impl Capture {
             let Left { directory, is_ours, state, ring, .. } = left;
             let state = state.unwrap_or_default();
             let step = (self.reader.clock.offset() - state.wall_offset) / 1_000_000_000;
-            if state.looked_at == looked_at && step != 0 {
+            if looked_at != 0 && state.looked_at == looked_at && step != 0 {
                 self.news.push(Change::ClockSet { seconds: step });
             }
             if is_ours {
@@ -459,7 +459,7 @@ impl Capture {
     ///
     /// When the kernel does not let the counters be read, or the next observer's numbers be written.
     pub fn look(&mut self) -> Result<Counters, CaptureError> {
-        // The clock first: what is lost between the two is told twice rather than in neither time.
+        // The clock first, so that what is lost between the two lies within the next gap.
         let until = self.reader.clock.now();
         let boot_nanos = self.reader.clock.boot_nanos(until);
         let counters = self.counters()?;
