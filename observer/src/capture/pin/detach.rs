@@ -106,7 +106,6 @@ pub fn detach(bpffs: &Path, only: Option<&str>) -> Result<Vec<Detached>, DetachE
             Err(source) => return Err(DetachError::Remove { path, source }),
         }
     }
-    let _ = fs::remove_dir(bpffs::ours(bpffs));
     for link in interfaces::list().map_err(DetachError::Netlink)? {
         if !spared.contains(&link.index) {
             let count = clsact::sweep(link.index).map_err(DetachError::Netlink)?;
