@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use super::Dialect;
+use super::dhclient::{Dhclient, Limits, Settings};
+use super::eventhook::EventHook;
 use super::kea::Kea;
+use super::{DEFAULT_LIMIT, Dialect};
 use crate::config::KeaVersion;
 use crate::tracker::network;
 
@@ -44,8 +46,8 @@ pub fn make(name: DialectName, options: &Options) -> Result<Box<dyn Dialect>, No
     match name {
         DialectName::Kea => Ok(Box::new(Kea::new(options.version))),
         // Each of these gets a line of its own.
-        DialectName::Dhclient => Err(NotBuilt(name)),
-        DialectName::Eventhook => Err(NotBuilt(name)),
+        DialectName::Dhclient => Ok(Box::new(Dhclient::new(Settings::default(), Limits::default()))),
+        DialectName::Eventhook => Ok(Box::new(EventHook::new(options.version, DEFAULT_LIMIT))),
         DialectName::Dnsmasq => Err(NotBuilt(name)),
     }
 }
