@@ -125,10 +125,11 @@ groups() {
     done
 }
 
-# Runs nsupdate on $1. A prerequisite that does not hold is an answer, not an error: `answers` has all of it.
+# Runs nsupdate on $1, by TCP: over UDP a late answer would make it ask again, and the second time find its own name taken.
+# A prerequisite that does not hold is an answer, not an error: `answers` has all of it.
 update() {
     answers=$(printf '%s\n' "${DNS_SERVER:+server $DNS_SERVER ${DNS_PORT:-53}}" "$1" |
-        nsupdate ${DNS_KEY_FILE:+-k "$DNS_KEY_FILE"} 2>&1) && return
+        nsupdate -v ${DNS_KEY_FILE:+-k "$DNS_KEY_FILE"} 2>&1) && return
     case $(printf '%s\n' "$answers" | grep -vE 'update failed: (YXDOMAIN|NXRRSET|YXRRSET)$') in
     '') ;;
     *)

@@ -116,7 +116,11 @@ fn the_log_has_one_line_each() {
         .map(|(number, name)| {
             let name: String = as_hooks_get_it(name)
                 .into_iter()
-                .map(|octet| if plain(octet) { char::from(octet).to_string() } else { format!("\\{octet:03o}") })
+                .map(
+                    |octet| {
+                        if plain(octet) { char::from(octet).to_string() } else { format!("\\{octet:03o}") }
+                    },
+                )
                 .collect();
             let name = if name.is_empty() { name } else { format!(" \"{name}\"") };
             format!("leases4_committed: {} given to {}{name}", address(number), hwaddr(number))
@@ -232,7 +236,7 @@ fn sets_devices_and_routes_care_for_addresses_only() {
     let mut bench = Bench::new();
     let file = bench.scratch.path().join("devices");
     let configuration = format!(
-        "DEVICE_FILE={}\nDEVICE_MAIL=root\nDEVICE_SENDMAIL=cat\nDEVICE_COMMAND=true\ncat() {{ command cat; }}\n",
+        "DEVICE_FILE={}\nDEVICE_MAIL=root\nDEVICE_SENDMAIL=own_mailer\nDEVICE_COMMAND=true\nown_mailer() {{ cat; }}\n",
         file.display()
     );
     let said = bench.run(&namespace, "new-device", &configuration, &["devices", "devices.lock"]);
@@ -294,7 +298,10 @@ fn delegated_prefixes_are_routed_whatever_the_client_is_called() {
         .collect();
     assert_eq!(routes(namespace).into_iter().collect::<BTreeSet<_>>(), expected);
     let said = String::from_utf8(log.replay(&capture, &[]).unwrap()).unwrap();
-    assert_eq!(said.lines().filter(|line| line.starts_with("leases6_committed: 2001:db8:8000:")).count(), COUNT);
+    assert_eq!(
+        said.lines().filter(|line| line.starts_with("leases6_committed: 2001:db8:8000:")).count(),
+        COUNT
+    );
     assert_eq!(said.lines().count(), COUNT);
     cage.check(&[]).unwrap();
 }
