@@ -115,6 +115,10 @@ pub struct Message {
     pub giaddr: Ipv4Addr,
     /// `chaddr` with its type, cut or padded to `hlen`.
     pub chaddr: HardwareAddress,
+    /// `sname` up to its first NUL octet; empty where it holds options (RFC 2132 section 9.3).
+    pub server_name: Octets,
+    /// `file` up to its first NUL octet; empty where it holds options.
+    pub filename: Octets,
     /// Option 53; `None` for BOOTP.
     pub message_type: Option<MessageType>,
     /// All options.
