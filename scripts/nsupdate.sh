@@ -176,11 +176,12 @@ lease_given() {
     *) ttl=$DNS_TTL ;;
     esac
     # First as the client whose name it is already, then as the first to have it; one of the two is refused.
-    update "zone $zone
+    as_owner="zone $zone
 prereq yxrrset $name. IN DHCID $dhcid
 update delete $name. $record
 update add $name. $ttl $record $address
-send
+send"
+    update "$as_owner
 zone $zone
 prereq nxdomain $name.
 update add $name. $ttl $record $address
@@ -188,8 +189,14 @@ update add $name. $ttl DHCID $dhcid
 send"
     case $answers in
     *NXRRSET*YXDOMAIN*)
-        printf '%s: %s is not the name of %s: somebody else has it\n' "$self" "$name" "$address"
-        return 0
+        # Between the two the same client may have got the name, by its lease in the other family.
+        update "$as_owner"
+        case $answers in
+        *NXRRSET*)
+            printf '%s: %s is not the name of %s: somebody else has it\n' "$self" "$name" "$address"
+            return 0
+            ;;
+        esac
         ;;
     esac
     if [ "${DNS_REVERSE:-yes}" = yes ]; then
