@@ -135,8 +135,11 @@ fn a_name_of_somebody_else_is_left_alone() {
     let bench = Bench::new();
     let none = Options4::new();
     let file = bench.scratch.path().join("thieves.pcap");
+    // Calls about different leases run side by side: whose name it is must be settled before.
+    bench.told(&[], ALPHA, |traffic| {
+        traffic.bind4(Station(1), ADDRESS, &none, &name("alpha")).unwrap();
+    });
     let mut traffic = Traffic::starting(1_800_000_000.0);
-    traffic.bind4(Station(1), ADDRESS, &none, &name("alpha")).unwrap();
     // Another client wants the same name, and one wants a name that was there before; both leave again.
     for (number, last, wanted) in [(2, 102, "alpha"), (3, 103, "www"), (4, 104, "www.example.com")] {
         let address = Ipv4Addr::new(192, 0, 2, last);
