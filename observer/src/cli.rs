@@ -159,7 +159,7 @@ pub struct Live {
 }
 
 /// What outlives the process.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Pins {
     /// Leave everything attached at the end, so that the next start misses nothing: for an upgrade
     #[arg(long)]

@@ -203,6 +203,9 @@ fn run_replay(options: &Replay) -> Result<()> {
         Some(damage) => Err(anyhow!("{damage} ({})", render::frame_totals(&driver))).with_context(name),
         None => {
             eprintln!("{}", render::totals(&driver));
+            if let Some(hooks) = delivery.hooks() {
+                eprintln!("{}", render::hook_totals(&hooks.counters()));
+            }
             Ok(())
         }
     }
