@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use merge::MergeError;
 
+use crate::capture::pin::{self, bpffs};
 use crate::config::file::DEFAULT_PATH;
 use crate::config::{HostnameFrom, KeaVersion};
 use crate::dialect::DialectName;
@@ -34,6 +35,8 @@ pub enum Command {
     Replay(Box<Replay>),
     /// Look at a configuration file and everything that it names, attach nothing, and say all that is wrong with it.
     Check(Check),
+    /// Remove what killed observers left attached and pinned, in every network namespace
+    Detach(Detach),
     /// Print the environment variables that hooks get, as a Markdown table.
     Variables,
     /// Show the calls of hooks that the store knows, oldest first, and have them made again or forgotten.
@@ -131,6 +134,9 @@ pub struct Live {
     /// Size of the ring buffer between kernel and observer, in octets [default: 8388608]
     #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u32).range(4096..=1 << 30))]
     pub ring_size: Option<u32>,
+    /// What outlives the process.
+    #[command(flatten)]
+    pub pins: Pins,
     /// Hooks that run side by side; those of one lease always run one after the other [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub max_hooks: Option<u16>,
@@ -150,6 +156,44 @@ pub struct Live {
     /// Say more: every hook; twice: every detail
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What outlives the process.
+#[derive(Clone, Debug, Args)]
+pub struct Pins {
+    /// Leave everything attached at the end, so that the next start misses nothing: for an upgrade
+    #[arg(long)]
+    pub keep: bool,
+    /// Name of this observer, where another one observes the same interfaces
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Do not pin: frames that come while no observer runs are not seen
+    #[arg(long, conflicts_with_all = ["keep", "instance", "bpffs"])]
+    pub no_pin: bool,
+    /// Where the file system for pinned eBPF objects is mounted
+    #[arg(long, value_name = "DIRECTORY", default_value = bpffs::CONVENTIONAL)]
+    pub bpffs: PathBuf,
+}
+
+impl From<Pins> for Option<pin::Options> {
+    fn from(arguments: Pins) -> Self {
+        let Pins { keep, instance, no_pin, bpffs } = arguments;
+        (!no_pin).then_some(pin::Options { bpffs, instance, keep })
+    }
+}
+
+/// Options of `detach`.
+#[derive(Debug, Args)]
+pub struct Detach {
+    /// Only the observer that was given this name, in this network namespace
+    #[arg(long, value_name = "NAME", conflicts_with = "iface")]
+    pub instance: Option<String>,
+    /// Only the observer of this interface, in this network namespace; as many times as that observer was given it
+    #[arg(long, value_name = "NAME")]
+    pub iface: Vec<String>,
+    /// Where the file system for pinned eBPF objects is mounted
+    #[arg(long, value_name = "DIRECTORY", default_value = bpffs::CONVENTIONAL)]
+    pub bpffs: PathBuf,
 }
 
 /// Options of `replay`.

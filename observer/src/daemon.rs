@@ -51,7 +51,6 @@ pub struct Signals {
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Losses {
-    frames: u64,
     overtaken: u64,
     hooks: u64,
     over_limit: u64,
@@ -76,17 +75,20 @@ pub async fn run(
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
     seed::check(&config.server.seed)?;
-    let capture = Capture::open(&capture_options(&config)?)?;
+    let mut capture = Capture::open(&capture_options(&config)?)?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
     let mut driver = Driver::new(server, config.capture.answers, config.limits.into());
     driver.set_fragment_limit(config.limits.fragments);
     driver.set_network_events(config.network);
     driver.tell_heard(delivery.wants_heard());
+    // No frame is older than this: those that were captured while no observer ran are handled with their own times.
+    let start = capture.oldest().unwrap_or_else(|| clock.now());
     let mut daemon = Daemon { config, capture, driver, delivery, clock, reported: Losses::default() };
-    // No frame is older than this.
-    let start = clock.now();
     daemon.links()?;
+    for gap in daemon.capture.take_gaps() {
+        error!("{gap}");
+    }
     let seeds = daemon.config.server.seed.clone();
     let outcome = match daemon.seed(&seeds, start, &mut signals.stop).await {
         Ok(true) => {
@@ -120,6 +122,7 @@ fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
         promiscuous: config.capture.promiscuous,
         ebpf_log: config.capture.ebpf_log,
         wait: is_waited_for,
+        pins: config.pins.clone(),
     })
 }
 
@@ -197,8 +200,9 @@ impl Daemon {
         [self.driver.poll_timeout(), self.delivery.poll_timeout(), hooks].into_iter().flatten().min()
     }
 
-    /// Frames first; only when the ring is empty is it known that nothing from before "now" is still to come.
-    fn turn(&mut self) -> Result<()> {
+    /// Frames first; only when the ring is empty is it known that nothing from before "now" is still to come. Says how many
+    /// frames there were.
+    fn turn(&mut self) -> Result<usize> {
         let now = self.clock.now();
         let Self { capture, driver, delivery, .. } = self;
         let mut written = Ok(());
@@ -222,7 +226,7 @@ impl Daemon {
             while hooks.try_progress().is_some() {}
             hooks.handle_timeout(now);
         }
-        Ok(())
+        Ok(drained)
     }
 
     /// Delivers what was still waiting for something that will not be seen any more.
@@ -241,8 +245,8 @@ impl Daemon {
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
-                Change::Attached { .. } => info!("{change}"),
-                Change::Gone { .. } => warn!("{change}"),
+                Change::Attached { .. } | Change::Pinned { .. } => info!("{change}"),
+                Change::Gone { .. } | Change::Unpinned { .. } | Change::ClockSet { .. } => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
         }
@@ -254,18 +258,11 @@ impl Daemon {
     fn report_losses(&mut self) {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
         let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
-        let Counters { lost: frames, overtaken, .. } = self.kernel_counters().unwrap_or_default();
+        let Counters { overtaken, .. } = self.look_at_counters().unwrap_or_default();
         let over_limit = self.driver.counters().leases_over_limit;
         let network = self.driver.network_counters().left_out;
-        let losses = Losses { frames, overtaken, hooks, over_limit, network };
+        let losses = Losses { overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);
-        if frames > before.frames {
-            error!(
-                "{} DHCP frames lost, {frames} in all: the ring buffer was full; leases may be wrong. Give it more room \
-                 with --ring-size",
-                frames - before.frames
-            );
-        }
         if overtaken > before.overtaken {
             error!(
                 "{} fragmented DHCP datagrams lost, {overtaken} in all: a later fragment came before the first; leases may \
@@ -294,24 +291,34 @@ impl Daemon {
         }
     }
 
-    fn kernel_counters(&self) -> Option<Counters> {
-        match self.capture.counters() {
-            Ok(counters) => Some(counters),
-            Err(error) => {
-                warn!("the counters of the eBPF programs cannot be read: {error}");
-                None
-            }
+    /// Looks at the counters of the eBPF programs, and says what they tell of lost frames.
+    fn look_at_counters(&mut self) -> Option<Counters> {
+        let counters = self.capture.look();
+        for gap in self.capture.take_gaps() {
+            error!("{gap}");
         }
+        counters.inspect_err(|error| warn!("the counters of the eBPF programs cannot be used: {error}")).ok()
     }
 
-    /// Detaches, handles what was captured until then, lets hooks end, tells the totals.
+    /// Detaches, handles what was captured until then, lets hooks end, tells the totals. With `--keep` frames still come:
+    /// they are the next observer's.
     async fn finish(mut self, stop: &mut mpsc::Receiver<()>) {
-        self.capture.detach();
-        if let Err(error) = self.turn().and_then(|()| self.last_words()) {
+        let kept = self.capture.detach();
+        let rest = loop {
+            match self.turn() {
+                Ok(BUDGET) if !kept => {}
+                Ok(_) => break self.last_words(),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Err(error) = rest {
             error!("{error:#}");
         }
         self.report_losses();
-        let counters = self.kernel_counters();
+        let counters = self.capture.counters().ok();
+        if !kept {
+            self.capture.unpin();
+        }
         if let Some(hooks) = self.delivery.hooks()
             && !hooks.is_idle()
         {

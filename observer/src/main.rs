@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use dhcp_observer::cli::{Check, Cli, Command, Live, MergeError, Replay};
+use dhcp_observer::capture::{check, pin};
+use dhcp_observer::cli::{Check, Cli, Command, Detach, Live, MergeError, Replay};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::file::{Config, Given, Problems, summary};
 use dhcp_observer::config::{ServerConfig, kea};
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Some(Command::Replay(options)) => run_replay(&options),
         Some(Command::Check(options)) => run_check(&options),
+        Some(Command::Detach(options)) => run_detach(&options),
         Some(Command::Variables) => {
             print!("{}", render::variables_markdown());
             Ok(())
@@ -142,6 +144,20 @@ fn signals() -> Result<Signals> {
     Ok(Signals { stop, reload })
 }
 
+fn run_detach(options: &Detach) -> Result<()> {
+    check::privilege()?;
+    let named = options.instance.is_some() || !options.iface.is_empty();
+    let only = named.then(|| pin::instance(options.instance.as_deref(), &options.iface)).transpose()?;
+    let removed = pin::detach::detach(&options.bpffs, only.as_deref())?;
+    for line in &removed {
+        println!("{line}");
+    }
+    if removed.is_empty() {
+        println!("nothing of ours is pinned or attached");
+    }
+    Ok(())
+}
+
 fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
     let config = options.config()?;
@@ -187,6 +203,9 @@ fn run_replay(options: &Replay) -> Result<()> {
         Some(damage) => Err(anyhow!("{damage} ({})", render::frame_totals(&driver))).with_context(name),
         None => {
             eprintln!("{}", render::totals(&driver));
+            if let Some(hooks) = delivery.hooks() {
+                eprintln!("{}", render::hook_totals(&hooks.counters()));
+            }
             Ok(())
         }
     }

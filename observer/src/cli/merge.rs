@@ -99,6 +99,7 @@ impl Live {
             1 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         });
+        config.pins = self.pins.clone().into();
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries)?;

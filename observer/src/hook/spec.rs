@@ -76,7 +76,7 @@ impl Mode {
 pub struct Attributes {
     /// User and groups; `None`: ours.
     pub credentials: Option<Credentials>,
-    /// The nice level, -20 to 19. Where we are nicer and may not go back, ours.
+    /// The nice level, -20 to 19. One of 0 or more never makes a hook less nice than we are.
     pub nice: i32,
     /// The scheduling class.
     pub scheduling: Scheduling,

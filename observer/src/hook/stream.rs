@@ -107,6 +107,8 @@ impl<J> Stream<J> {
 
     /// Takes in a call about this event.
     pub(super) fn handle_call(&mut self, event: u64, call: J) {
+        // A pause that was taken for the end.
+        self.closing = false;
         let number = self.first + self.flights.len() as u64;
         self.by_event.insert((event, number));
         self.flights.push_back(Some(Flight { call, attempts: 0, failures: 0, event }));

@@ -22,6 +22,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{HostnameFrom, KeaVersion};
 use crate::capture::live::Attach;
+use crate::capture::pin;
 use crate::logging::Format;
 use crate::tracker::{Answers, network};
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// `[capture]`
     pub capture: Capture,
+    /// What of the capture outlives the process; the command line alone says it.
+    pub pins: Option<pin::Options>,
     /// `[[hook]]`, in their order.
     pub hooks: Vec<Hook>,
     /// `[server]`

@@ -49,7 +49,7 @@ fn a_call_is_one_line_with_everything_in_order() {
     for string in [&b"ZEBRA=1"[..], b"ALPHA=a\nb\"c\\", b"RAW=\xff", b"EMPTY=", b"EQUALS=1=2"] {
         environment.push(string);
     }
-    let at = Timestamp::from_nanos(1_750_000_000_250_000_000);
+    let at = Timestamp::from_nanos(1_750_000_000_500_000_000);
     let mut out = Vec::new();
     write_call(&mut out, &Invocation { at, arguments, environment }, 7, 2);
     let text = String::from_utf8(out).unwrap();

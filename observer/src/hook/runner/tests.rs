@@ -1,5 +1,11 @@
 //! Real processes, virtual time: deadlines are told to the schedule, and FIFOs say when a script has got somewhere.
 
+mod attributes;
+mod batches;
+mod reload;
+mod several;
+mod streams;
+
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -75,6 +81,23 @@ fn submit(hooks: &mut Hooks<u32, u32>, tag: u32, environment: &[&[u8]]) {
 /// The next thing that happens; a test that would hang fails instead.
 async fn next(hooks: &mut Hooks<u32, u32>) -> Progress<u32> {
     tokio::time::timeout(Duration::from_secs(60), hooks.progress()).await.expect("nothing happens")
+}
+
+/// Lets everything end; gives what finished, in order: tag, attempt, how, and whether it was given up.
+async fn drained(hooks: &mut Hooks<u32, u32>) -> Vec<(u32, u32, Ended, bool)> {
+    let mut finished = Vec::new();
+    loop {
+        let limit = Duration::from_secs(120);
+        match tokio::time::timeout(limit, hooks.drain()).await.expect("it does not come to an end") {
+            None => break,
+            Some(Progress::Finished { tag, attempt, ended, gave_up, .. }) => {
+                finished.push((tag, attempt, ended, gave_up));
+            }
+            Some(Progress::Started { .. } | Progress::Again { .. }) => {}
+        }
+    }
+    assert!(hooks.is_idle() && hooks.children.is_empty());
+    finished
 }
 
 /// How the one hook that runs ends, and whether it was given up.

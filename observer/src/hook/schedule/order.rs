@@ -18,6 +18,9 @@ pub(super) struct Stages {
 impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
     /// The jobs that were just entered for one event, independent lanes aside. Each has one blocker too many.
     pub(super) fn enter_stages(&mut self, jobs: &[(LaneId, JobId)]) {
+        if let [(_, only)] = jobs {
+            return self.unblock(*only);
+        }
         let mut stages: VecDeque<Vec<JobId>> = jobs
             .chunk_by(|one, next| one.0 == next.0)
             .map(|stage| stage.iter().map(|(_, id)| *id).collect())

@@ -188,10 +188,18 @@ fn set_scheduling(scheduling: Scheduling) -> Result<(), Errno> {
     }))
 }
 
+/// The kernel says 20 less the nice level, so that it is never negative.
+fn our_nice() -> libc::c_long {
+    // SAFETY: two numbers.
+    20 - unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) }
+}
+
 fn set_nice(nice: i32) -> Result<(), Errno> {
+    if nice >= 0 && our_nice() >= nice.into() {
+        return Ok(());
+    }
     // SAFETY: three numbers.
-    let result = checked(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) });
-    if nice < 0 { result } else { unless_nicer(result) }
+    checked(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) })
 }
 
 fn set_credentials(credentials: &Credentials) -> Result<(), Errno> {
