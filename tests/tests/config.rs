@@ -210,7 +210,7 @@ fn hooks_that_hang_fail_and_stream_keep_their_order_and_their_independence() {
         "hang.sh",
         "trap '' TERM\necho \"hang $LEASES4_AT0_ADDRESS\" >>LOG\nwhile :; do sleep 1; done\n",
     );
-    let fail = script("fail.sh", "echo \"fail $LEASES4_AT0_ADDRESS $OBSERVER_ATTEMPT $2\" >>LOG\nexit 1\n");
+    let fail = script("fail.sh", "echo \"fail $LEASE4_ADDRESS $OBSERVER_ATTEMPT $2\" >>LOG\nexit 1\n");
     let stream = script("stream.sh", "while read -r line; do echo \"stream $line\" >>LOG; echo; done\n");
     let last = script("last.sh", "echo \"last $LEASES4_AT0_ADDRESS\" >>LOG\n");
     let file = write(
