@@ -159,6 +159,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     }
 
     /// The next thing that happened. Waits for ever while nothing runs. Safe to cancel: nothing is lost.
+    ///
+    /// Meanwhile [`Hooks::poll_timeout`] may come nearer without news, when a process without a call of its own starts: look
+    /// at it every second or so all the same.
     pub async fn progress(&mut self) -> Progress<I> {
         poll_fn(|context| self.poll_progress(context)).await
     }
