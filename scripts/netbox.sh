@@ -68,6 +68,12 @@ find_object() {
     address) request GET "$kind/?address=$address" '' ;;
     prefix) request GET "$kind/?prefix=$value" '' ;;
     esac
+    case $answer in
+    '{"count":0,'*)
+        id='' others=0 description=''
+        return
+        ;;
+    esac
     # shellcheck disable=SC2016 # jq's own variables
     found=$(printf '%s' "$answer" | jq --raw-output --arg tag "$tag" '
         [.results[] | .ours = any(.tags[]; .slug == $tag)] |

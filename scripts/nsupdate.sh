@@ -125,10 +125,11 @@ groups() {
     done
 }
 
-# Runs nsupdate on $1. A prerequisite that does not hold is an answer, not an error: `answers` has all of it.
+# Runs nsupdate on $1, by TCP: over UDP a late answer would make it ask again, and the second time find its own name taken.
+# A prerequisite that does not hold is an answer, not an error: `answers` has all of it.
 update() {
     answers=$(printf '%s\n' "${DNS_SERVER:+server $DNS_SERVER ${DNS_PORT:-53}}" "$1" |
-        nsupdate ${DNS_KEY_FILE:+-k "$DNS_KEY_FILE"} 2>&1) && return
+        nsupdate -v ${DNS_KEY_FILE:+-k "$DNS_KEY_FILE"} 2>&1) && return
     case $(printf '%s\n' "$answers" | grep -vE 'update failed: (YXDOMAIN|NXRRSET|YXRRSET)$') in
     '') ;;
     *)
@@ -175,11 +176,12 @@ lease_given() {
     *) ttl=$DNS_TTL ;;
     esac
     # First as the client whose name it is already, then as the first to have it; one of the two is refused.
-    update "zone $zone
+    as_owner="zone $zone
 prereq yxrrset $name. IN DHCID $dhcid
 update delete $name. $record
 update add $name. $ttl $record $address
-send
+send"
+    update "$as_owner
 zone $zone
 prereq nxdomain $name.
 update add $name. $ttl $record $address
@@ -187,8 +189,14 @@ update add $name. $ttl DHCID $dhcid
 send"
     case $answers in
     *NXRRSET*YXDOMAIN*)
-        printf '%s: %s is not the name of %s: somebody else has it\n' "$self" "$name" "$address"
-        return 0
+        # Between the two the same client may have got the name, by its lease in the other family.
+        update "$as_owner"
+        case $answers in
+        *NXRRSET*)
+            printf '%s: %s is not the name of %s: somebody else has it\n' "$self" "$name" "$address"
+            return 0
+            ;;
+        esac
         ;;
     esac
     if [ "${DNS_REVERSE:-yes}" = yes ]; then

@@ -1,7 +1,7 @@
 //! Figures of dhcp-observer on this machine, every one beside what it is to be compared with.
 //!
-//! `cargo xtask bench` runs all of it; `cargo xtask bench filter throughput memory stream latency` runs the parts that are
-//! named.
+//! `cargo xtask bench` runs all of it; `cargo xtask bench filter throughput memory stream latency store` runs the parts that
+//! are named.
 //! What needs root or a program that is not installed is skipped with the reason. Nothing here decides whether a figure
 //! is good: it prints what was measured, the aim, and the machine, load included, that it was measured on.
 
@@ -9,6 +9,7 @@ mod filter;
 mod latency;
 mod machine;
 mod memory;
+mod store;
 mod stream;
 mod throughput;
 mod traffic;
@@ -20,12 +21,13 @@ use traffic::Family;
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("filter", filter::measure),
     ("throughput", throughput::measure),
     ("memory", memory::measure),
     ("stream", stream::measure),
     ("latency", latency::measure),
+    ("store", store::measure),
 ];
 
 fn main() -> ExitCode {

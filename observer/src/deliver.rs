@@ -1,15 +1,11 @@
 //! What is done with events: hooks are started for each, or each call is printed.
 
 use std::io::{self, BufWriter, Stdout, Write};
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use tracing::warn;
-
 use crate::clock::Clock;
-use crate::dispatch::{Dispatch, Dispatched};
-use crate::hook::{Call, Hooks, LaneLimits, Limits, Progress, Spec, resolve_program};
+use crate::dispatch::{Dispatch, Dispatched, Route};
+use crate::hook::{Call, Hooks, Limits, Progress, Spec};
 use crate::render;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseEvent, Subject};
@@ -27,36 +23,44 @@ pub struct Delivery {
 enum Outlet {
     /// Each call starts a hook. The tag is the number of the event.
     Hooks(Box<Hooks<Subject, u64>>),
-    /// Each call is a line of JSON on standard output.
-    Print(BufWriter<Stdout>),
+    /// Each call is a line of JSON on standard output, with the name of its hook if somebody gave it one.
+    Print { out: BufWriter<Stdout>, named: bool },
 }
 
 impl Delivery {
-    /// Starts this script for every call. A relative path is resolved now; what is wrong with the file is said now.
+    /// Tells these hooks. Those of `dispatch` and those of `specs` are the same, in the same order.
     ///
     /// # Errors
     ///
-    /// When the script cannot be a hook: missing, a directory, not executable.
-    pub fn to_script(
-        script: &Path,
-        dispatch: Dispatch,
-        limits: Limits,
-        lane_limits: LaneLimits,
-        clock: Clock,
-    ) -> Result<Self> {
-        let cwd = std::env::current_dir().context("the working directory cannot be found out")?;
-        let program = resolve_program(script, &cwd)?;
-        for warning in program.warnings() {
-            warn!("{warning}");
-        }
-        let spec = Spec { limits: lane_limits, ..Spec::new("script", program) };
-        let hooks = Hooks::new(vec![spec], limits, clock).context("hooks cannot be run")?;
+    /// When `/dev/null` cannot be opened.
+    pub fn to_hooks(dispatch: Dispatch, specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
+        let hooks = Hooks::new(specs, limits, clock)?;
         Ok(Self { dispatch, next_event: first_event(clock), outlet: Outlet::Hooks(Box::new(hooks)) })
     }
 
-    /// Prints every call that would be made.
-    pub fn to_stdout(dispatch: Dispatch) -> Self {
-        Self { dispatch, next_event: 1, outlet: Outlet::Print(BufWriter::new(io::stdout())) }
+    /// Prints every call that would be made; with the hook's name, where hooks have names.
+    pub fn to_stdout(dispatch: Dispatch, named: bool) -> Self {
+        let out = BufWriter::new(io::stdout());
+        Self { dispatch, next_event: 1, outlet: Outlet::Print { out, named } }
+    }
+
+    /// Tells other hooks from now on, without losing what is under way; see [`Dispatch::replace`] and [`Hooks::replace`].
+    ///
+    /// # Errors
+    ///
+    /// When `/dev/null` cannot be opened; then everything is as it was.
+    pub fn replace(&mut self, routes: Vec<Route>, specs: Vec<Spec>, limits: Limits) -> io::Result<()> {
+        if let Outlet::Hooks(hooks) = &mut self.outlet {
+            hooks.replace(specs)?;
+            hooks.set_limits(limits);
+        }
+        self.dispatch.replace(routes);
+        Ok(())
+    }
+
+    /// How many leases the filters of a hook remember.
+    pub fn set_lease_limit(&mut self, limit: usize) {
+        self.dispatch.set_lease_limit(limit);
     }
 
     /// Whether a hook wants to be told messages for which no server calls one.
@@ -116,9 +120,11 @@ impl Delivery {
                 // The queue counts what it refuses, and the owner of the loop says so.
                 let _refused = hooks.submit(at, number, calls);
             }
-            Outlet::Print(out) => {
-                for (_hook, call) in calls {
-                    writeln!(out, "{}", render::invocation_json(&call.invocation))?;
+            Outlet::Print { out, named } => {
+                for (hook, call) in calls {
+                    let route = self.dispatch.routes().nth(hook).filter(|_| *named);
+                    let name = route.map(|route| route.name.as_str());
+                    writeln!(out, "{}", render::invocation_json(name, &call.invocation))?;
                 }
             }
         }
@@ -133,7 +139,7 @@ impl Delivery {
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.outlet {
             Outlet::Hooks(_) => Ok(()),
-            Outlet::Print(out) => out.flush(),
+            Outlet::Print { out, .. } => out.flush(),
         }
     }
 
@@ -141,7 +147,7 @@ impl Delivery {
     pub async fn progress(&mut self) -> Progress<u64> {
         match &mut self.outlet {
             Outlet::Hooks(hooks) => hooks.progress().await,
-            Outlet::Print(_) => std::future::pending().await,
+            Outlet::Print { .. } => std::future::pending().await,
         }
     }
 
@@ -149,7 +155,7 @@ impl Delivery {
     pub fn hooks(&mut self) -> Option<&mut Hooks<Subject, u64>> {
         match &mut self.outlet {
             Outlet::Hooks(hooks) => Some(hooks),
-            Outlet::Print(_) => None,
+            Outlet::Print { .. } => None,
         }
     }
 }

@@ -9,13 +9,17 @@ use crate::drive::Driver;
 use crate::seed::SkippedLine;
 use crate::{dialect, hook};
 
-/// An invocation as one JSON object: `{"at": …, "argv": […], "env": {…}}`. Octets that are no UTF-8 become U+FFFD, since
-/// JSON has no way to say them.
-pub fn invocation_json(invocation: &Invocation) -> String {
+/// An invocation as one JSON object: `{"at": …, "argv": […], "env": {…}}`, with `"hook"` in front where the hook has a name.
+/// Octets that are no UTF-8 become U+FFFD, since JSON has no way to say them.
+pub fn invocation_json(hook: Option<&str>, invocation: &Invocation) -> String {
     let mut line = Vec::with_capacity(4_096);
     json::write_invocation(&mut line, invocation);
     // It is ASCII and what was UTF-8 before.
-    String::from_utf8(line).unwrap_or_default()
+    let mut line = String::from_utf8(line).unwrap_or_default();
+    if let Some(hook) = hook {
+        line.replace_range(..1, &format!("{{\"hook\":{},", serde_json::Value::from(hook)));
+    }
+    line
 }
 
 /// How many skipped lines are named before the rest is only counted.

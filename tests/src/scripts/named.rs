@@ -55,7 +55,7 @@ impl Named {
         let mut command = namespace.command("named");
         command.arg("-g").arg("-c").arg(&file).current_dir(directory);
         let mut process = Process::start("named", command, directory)?;
-        process.wait_for_log("running", PATIENCE)?;
+        process.wait_for_log("all zones loaded", PATIENCE)?;
         Ok(Self { namespace: namespace.clone(), key, _process: process })
     }
 

@@ -27,8 +27,8 @@ fn devices_are_told_once_and_so_are_their_moves() {
     // A program that writes down what it is given, and one that takes mail.
     let (command, mail) = (scratch.path().join("commands"), scratch.path().join("mail"));
     let configuration = format!(
-        "DEVICE_FILE={}\nDEVICE_LIMIT=3\nDEVICE_IGNORE='02:ee:*'\nDEVICE_COMMAND=tell\nDEVICE_MAIL=root\nDEVICE_SENDMAIL=send\n\
-         tell() {{ printf '%s,' \"$@\" >>{}; }}\nsend() {{ cat >>{}; }}\n",
+        "DEVICE_FILE={}\nDEVICE_LIMIT=3\nDEVICE_IGNORE='02:ee:*'\nDEVICE_COMMAND=own_command\nDEVICE_MAIL=root\nDEVICE_SENDMAIL=own_mailer\n\
+         own_command() {{ printf '%s,' \"$@\" >>{}; }}\nown_mailer() {{ cat >>{}; }}\n",
         file.display(),
         command.display(),
         mail.display()

@@ -1,7 +1,7 @@
 //! A thousand host names that want to be something else, through the observer's parser into every shipped script.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use observer_tests::client::message4::option;
@@ -236,7 +236,7 @@ fn sets_devices_and_routes_care_for_addresses_only() {
     let mut bench = Bench::new();
     let file = bench.scratch.path().join("devices");
     let configuration = format!(
-        "DEVICE_FILE={}\nDEVICE_MAIL=root\nDEVICE_SENDMAIL=cat\nDEVICE_COMMAND=true\ncat() {{ command cat; }}\n",
+        "DEVICE_FILE={}\nDEVICE_MAIL=root\nDEVICE_SENDMAIL=own_mailer\nDEVICE_COMMAND=true\nown_mailer() {{ cat; }}\n",
         file.display()
     );
     let said = bench.run(&namespace, "new-device", &configuration, &["devices", "devices.lock"]);
@@ -271,7 +271,7 @@ fn delegated_prefixes_are_routed_whatever_the_client_is_called() {
     let namespace = &cable.server.namespace;
     let capture = scratch.path().join("names6.pcap");
     let mut traffic = Traffic::starting(wait::unix_now() - 60.0);
-    let prefix = |number: usize| [0x2001, 0xdb8, 0x8000, number as u16, 0, 0, 0, 0].into();
+    let prefix = |number: usize| Ipv6Addr::new(0x2001, 0xdb8, 0x8000, number as u16, 0, 0, 0, 0);
     for (number, name) in names(COUNT).iter().enumerate() {
         let item = Item6 { address: prefix(number), prefix_length: 64, preferred: 1800, valid: 3600 };
         let mut wire = vec![0];
@@ -293,7 +293,7 @@ fn delegated_prefixes_are_routed_whatever_the_client_is_called() {
     let expected: BTreeSet<String> = (0..COUNT)
         .map(|number| {
             let next_hop = Station(number as u16).link_local();
-            format!("{}/64 via {next_hop} dev s0", std::net::Ipv6Addr::from(prefix(number)))
+            format!("{}/64 via {next_hop} dev s0", prefix(number))
         })
         .collect();
     assert_eq!(routes(namespace).into_iter().collect::<BTreeSet<_>>(), expected);
