@@ -20,7 +20,7 @@ fn victim() {
     loop {
         while store.waiting() < 50 {
             store.append(numbered(next)).unwrap();
-            if next % 3 == 0 {
+            if next.is_multiple_of(3) {
                 store.ended(CallId { event: next - 1, position: 0 }, outcome(1, Then::Done));
             }
             next += 1;
