@@ -3,8 +3,12 @@
 //! Before a frame, every deadline at or before its stamp fires. After every change, events are drained to the end. Stamps
 //! never run back: one that does is moved up to the one before, and counted.
 
+mod census;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+
+pub use census::Census;
 
 use crate::config::ServerConfig;
 use crate::dhcpv4;
@@ -32,6 +36,7 @@ pub struct Driver {
     now: Timestamp,
     interface: Option<Arc<Interface>>,
     totals: Totals,
+    census: Census,
 }
 
 /// What became of the frames.
@@ -62,6 +67,7 @@ impl Driver {
             now: Timestamp::EPOCH,
             interface: None,
             totals: Totals::default(),
+            census: Census::default(),
         }
     }
 
@@ -74,6 +80,11 @@ impl Driver {
     /// Has events come out for messages for which no server calls a hook, as dialects want that follow the client.
     pub fn tell_heard(&mut self, tells_heard: bool) {
         self.tracker.tell_heard(tells_heard);
+    }
+
+    /// Bounds how many fragmented datagrams are put together at a time; what is being put together now is given up.
+    pub fn set_fragment_limit(&mut self, datagrams: usize) {
+        self.dissector = Dissector::new(FragmentLimits { datagrams, ..FragmentLimits::default() });
     }
 
     /// Says on how many interfaces frames are seen. With one there can be no duplicates, and none are looked for.
@@ -145,6 +156,7 @@ impl Driver {
         }
         self.totals.handled += 1;
         let observed = decode(datagram);
+        self.census.message(&observed);
         if let Some(watch) = &mut self.watch {
             // It wants to know how things stood before the message.
             watch.handle_message(at, &observed, &self.tracker);
@@ -184,9 +196,11 @@ impl Driver {
 
     fn drain(&mut self, sink: &mut impl FnMut(LeaseEvent)) {
         while let Some(event) = self.tracker.poll_event() {
+            self.census.event(&event);
             sink(event);
         }
         while let Some(event) = self.watch.as_mut().and_then(|watch| watch.poll_event()) {
+            self.census.event(&event);
             sink(event);
         }
     }
@@ -205,6 +219,11 @@ impl Driver {
     /// What became of the frames.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What passed, by kind.
+    pub fn census(&self) -> &Census {
+        &self.census
     }
 
     /// What was counted beside leases; nothing where nothing is watched.

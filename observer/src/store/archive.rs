@@ -78,7 +78,7 @@ impl Restored {
         self.rebooted = meta::<String>(connection, BOOT)?.is_some_and(|boot| boot != session.boot_id);
         self.clean = meta::<i64>(connection, CLEAN)? == Some(1);
         self.incomplete = meta::<i64>(connection, INCOMPLETE)?.is_some_and(|incomplete| incomplete != 0);
-        let mut statement = connection.prepare("SELECT address FROM servers4")?;
+        let mut statement = connection.prepare("SELECT address FROM servers4 ORDER BY place")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let address = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse::<Ipv4Addr>().ok());

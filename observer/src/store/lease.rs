@@ -25,7 +25,9 @@ const PUT6: &str = "INSERT OR REPLACE INTO leases6 (is_prefix, address, prefix_l
     has_way, next_hop, next_hop_hwtype, next_hop_hwaddr, relay, relay_information) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
 const GONE6: &str = "DELETE FROM leases6 WHERE is_prefix = ?1 AND address = ?2";
-const SERVER4: &str = "INSERT OR IGNORE INTO servers4 VALUES (?1)";
+const SERVER4: &str = "INSERT OR IGNORE INTO servers4 (address) VALUES (?1)";
+/// As many as the tracker itself remembers; a flood of forged ones must not fill the disk.
+const OLD_SERVERS4: &str = "DELETE FROM servers4 WHERE place <= (SELECT max(place) FROM servers4) - 1024";
 
 /// The columns of [`lease4`], in its order.
 pub(super) const ALL4: &str = "SELECT number, hwtype, hwaddr, client_id, hostname, cltt, valid_lifetime, state, subnet_id, \
@@ -47,7 +49,8 @@ pub(super) fn write(connection: &Connection, change: &LeaseChange) -> Result<()>
             connection.prepare_cached(GONE6)?.execute(params![is_prefix, address.to_string()]).map(drop)
         }
         LeaseChange::Server4(address) => {
-            connection.prepare_cached(SERVER4)?.execute([address.to_string()]).map(drop)
+            connection.prepare_cached(SERVER4)?.execute([address.to_string()])?;
+            connection.prepare_cached(OLD_SERVERS4)?.execute([]).map(drop)
         }
     }
 }

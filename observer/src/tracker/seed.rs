@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use crate::dhcpv6::IaKind;
 use crate::time::Timestamp;
 
-use super::{Lease4, Lease6, MAX_SERVERS, Tracker};
+use super::{Lease4, Lease6, Tracker};
 
 impl Tracker {
     /// Puts in leases that are known from elsewhere, such as the server's lease file. Frames that come later say more.
@@ -42,8 +42,9 @@ impl Tracker {
     /// which nothing happens any more, and `servers4` are the servers that it had heard.
     pub fn resume(&mut self, latest: Timestamp, servers4: impl IntoIterator<Item = Ipv4Addr>) {
         self.latest = self.latest.max(latest);
-        let room = MAX_SERVERS.saturating_sub(self.servers4.len());
-        self.servers4.extend(servers4.into_iter().take(room));
+        for server in servers4 {
+            self.servers4.hear(&server);
+        }
     }
 }
 

@@ -55,10 +55,11 @@ CREATE TABLE leases6 (
     PRIMARY KEY (is_prefix, address)
 ) WITHOUT ROWID;
 
--- DHCPv4 servers that were heard, by identifier.
+-- DHCPv4 servers that were heard, by identifier, in the order in which they were first heard.
 CREATE TABLE servers4 (
-    address TEXT PRIMARY KEY
-) WITHOUT ROWID;
+    place   INTEGER PRIMARY KEY,
+    address TEXT NOT NULL UNIQUE
+);
 
 -- What dialects remember for their hooks.
 CREATE TABLE memories (

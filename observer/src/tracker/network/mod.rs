@@ -94,7 +94,7 @@ impl FromIterator<Kind> for Kinds {
 }
 
 /// What is watched for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The events that are wanted.
     pub kinds: Kinds,
@@ -198,7 +198,8 @@ impl Watch {
 
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
-        let evicted = self.unanswered.evicted()
+        let evicted = self.servers.evicted()
+            + self.unanswered.evicted()
             + self.foreign.evicted()
             + self.exhaustion.evicted()
             + self.conflicts.evicted();
