@@ -38,6 +38,16 @@ impl Clock {
         Timestamp::from_nanos(read(ClockId::CLOCK_BOOTTIME).saturating_add(self.offset))
     }
 
+    /// The wall clock's distance from CLOCK_BOOTTIME when this was made, in nanoseconds.
+    pub const fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// A moment as CLOCK_BOOTTIME has it, in nanoseconds: the reverse of [`Self::at_boot_nanos`].
+    pub fn boot_nanos(&self, at: Timestamp) -> u64 {
+        u64::try_from(at.as_nanos().saturating_sub(self.offset)).unwrap_or_default()
+    }
+
     /// The moment of a stamp that the kernel took from CLOCK_BOOTTIME (`bpf_ktime_get_boot_ns`), in nanoseconds.
     pub fn at_boot_nanos(&self, nanos: u64) -> Timestamp {
         Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX).saturating_add(self.offset))

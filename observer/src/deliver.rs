@@ -1,14 +1,11 @@
 //! What is done with events: hooks are started for each, or each call is printed.
 
 use std::io::{self, BufWriter, Stdout, Write};
-use std::path::Path;
-
-use anyhow::{Context, Result};
-use tracing::warn;
+use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::dispatch::{Dispatch, Dispatched};
-use crate::hook::{Hooks, Limits, Output, Progress, resolve_program};
+use crate::dispatch::{Dispatch, Dispatched, Route};
+use crate::hook::{Call, Hooks, Limits, Progress, Spec};
 use crate::render;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseEvent, Subject};
@@ -26,29 +23,44 @@ pub struct Delivery {
 enum Outlet {
     /// Each call starts a hook. The tag is the number of the event.
     Hooks(Box<Hooks<Subject, u64>>),
-    /// Each call is a line of JSON on standard output.
-    Print(BufWriter<Stdout>),
+    /// Each call is a line of JSON on standard output, with the name of its hook if somebody gave it one.
+    Print { out: BufWriter<Stdout>, named: bool },
 }
 
 impl Delivery {
-    /// Starts this script for every call. A relative path is resolved now; what is wrong with the file is said now.
+    /// Tells these hooks. Those of `dispatch` and those of `specs` are the same, in the same order.
     ///
     /// # Errors
     ///
-    /// When the script cannot be a hook: missing, a directory, not executable.
-    pub fn to_script(script: &Path, dispatch: Dispatch, limits: Limits, clock: Clock) -> Result<Self> {
-        let cwd = std::env::current_dir().context("the working directory cannot be found out")?;
-        let program = resolve_program(script, &cwd)?;
-        for warning in program.warnings() {
-            warn!("{warning}");
-        }
-        let hooks = Hooks::new(program, Output::Ours, limits, clock).context("hooks cannot be run")?;
+    /// When `/dev/null` cannot be opened.
+    pub fn to_hooks(dispatch: Dispatch, specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
+        let hooks = Hooks::new(specs, limits, clock)?;
         Ok(Self { dispatch, next_event: first_event(clock), outlet: Outlet::Hooks(Box::new(hooks)) })
     }
 
-    /// Prints every call that would be made.
-    pub fn to_stdout(dispatch: Dispatch) -> Self {
-        Self { dispatch, next_event: 1, outlet: Outlet::Print(BufWriter::new(io::stdout())) }
+    /// Prints every call that would be made; with the hook's name, where hooks have names.
+    pub fn to_stdout(dispatch: Dispatch, named: bool) -> Self {
+        let out = BufWriter::new(io::stdout());
+        Self { dispatch, next_event: 1, outlet: Outlet::Print { out, named } }
+    }
+
+    /// Tells other hooks from now on, without losing what is under way; see [`Dispatch::replace`] and [`Hooks::replace`].
+    ///
+    /// # Errors
+    ///
+    /// When `/dev/null` cannot be opened; then everything is as it was.
+    pub fn replace(&mut self, routes: Vec<Route>, specs: Vec<Spec>, limits: Limits) -> io::Result<()> {
+        if let Outlet::Hooks(hooks) = &mut self.outlet {
+            hooks.replace(specs)?;
+            hooks.set_limits(limits);
+        }
+        self.dispatch.replace(routes);
+        Ok(())
+    }
+
+    /// How many leases the filters of a hook remember.
+    pub fn set_lease_limit(&mut self, limit: usize) {
+        self.dispatch.set_lease_limit(limit);
     }
 
     /// Whether a hook wants to be told messages for which no server calls one.
@@ -96,13 +108,24 @@ impl Delivery {
 
     fn submit(&mut self, number: u64, dispatched: Dispatched) -> io::Result<()> {
         let Dispatched { at, calls } = dispatched;
-        for (_hook, call) in calls {
-            match &mut self.outlet {
-                Outlet::Hooks(hooks) => {
-                    // The queue counts what it refuses, and the owner of the loop says so.
-                    let _refused = hooks.submit(at, call.subjects, number, 0, call.invocation);
+        match &mut self.outlet {
+            Outlet::Hooks(hooks) => {
+                let calls = calls.into_iter().map(|(hook, call)| Call {
+                    hook,
+                    subjects: call.subjects,
+                    tag: number,
+                    earlier_attempts: 0,
+                    invocation: Arc::new(call.invocation),
+                });
+                // The queue counts what it refuses, and the owner of the loop says so.
+                let _refused = hooks.submit(at, number, calls);
+            }
+            Outlet::Print { out, named } => {
+                for (hook, call) in calls {
+                    let route = self.dispatch.routes().nth(hook).filter(|_| *named);
+                    let name = route.map(|route| route.name.as_str());
+                    writeln!(out, "{}", render::invocation_json(name, &call.invocation))?;
                 }
-                Outlet::Print(out) => writeln!(out, "{}", render::invocation_json(&call.invocation))?,
             }
         }
         Ok(())
@@ -116,7 +139,7 @@ impl Delivery {
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.outlet {
             Outlet::Hooks(_) => Ok(()),
-            Outlet::Print(out) => out.flush(),
+            Outlet::Print { out, .. } => out.flush(),
         }
     }
 
@@ -124,7 +147,7 @@ impl Delivery {
     pub async fn progress(&mut self) -> Progress<u64> {
         match &mut self.outlet {
             Outlet::Hooks(hooks) => hooks.progress().await,
-            Outlet::Print(_) => std::future::pending().await,
+            Outlet::Print { .. } => std::future::pending().await,
         }
     }
 
@@ -132,7 +155,7 @@ impl Delivery {
     pub fn hooks(&mut self) -> Option<&mut Hooks<Subject, u64>> {
         match &mut self.outlet {
             Outlet::Hooks(hooks) => Some(hooks),
-            Outlet::Print(_) => None,
+            Outlet::Print { .. } => None,
         }
     }
 }

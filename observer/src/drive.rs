@@ -82,6 +82,11 @@ impl Driver {
         self.tracker.tell_heard(tells_heard);
     }
 
+    /// Bounds how many fragmented datagrams are put together at a time; what is being put together now is given up.
+    pub fn set_fragment_limit(&mut self, datagrams: usize) {
+        self.dissector = Dissector::new(FragmentLimits { datagrams, ..FragmentLimits::default() });
+    }
+
     /// Says on how many interfaces frames are seen. With one there can be no duplicates, and none are looked for.
     pub fn set_taps(&mut self, taps: usize) {
         self.duplicates.set_taps(taps);

@@ -18,6 +18,8 @@ pub struct Options {
     pub interface: Interface,
     /// Whose answers make leases.
     pub answers: Answers,
+    /// How much is kept.
+    pub limits: Limits,
     /// Events that are not about leases.
     pub network: network::Options,
     /// Leases from before the capture.
@@ -43,7 +45,7 @@ pub fn replay(
     mut sink: impl FnMut(LeaseEvent),
 ) -> Result<(Driver, Option<PcapError>), PcapError> {
     let mut reader = Reader::open(path)?;
-    let mut driver = Driver::new(config, options.answers, Limits::default());
+    let mut driver = Driver::new(config, options.answers, options.limits);
     driver.set_network_events(options.network);
     driver.tell_heard(options.tells_heard);
     driver.seed(options.seed.leases4.iter().cloned(), options.seed.leases6.iter().cloned());

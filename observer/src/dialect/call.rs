@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Options;
 use super::invocation::Invocation;
 use crate::frame::Interface;
 use crate::time::Timestamp;
@@ -75,4 +76,7 @@ pub trait Dialect: fmt::Debug + Send {
     /// Gives back what an earlier life has remembered, ahead of every event. What cannot be understood any more is
     /// passed over.
     fn recall(&mut self, _key: &[u8], _value: &[u8]) {}
+
+    /// Other options than those that it was made with, after a reload of the configuration.
+    fn set_options(&mut self, _options: &Options) {}
 }

@@ -10,6 +10,7 @@ mod followed;
 mod granted;
 mod happening;
 pub mod invocation;
+pub mod json;
 pub mod kea;
 mod lease;
 mod name;

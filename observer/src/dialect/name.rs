@@ -1,9 +1,12 @@
 //! Which dialects there are, what their calls are named, and how one is made.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::Dialect;
+use super::dhclient::{Dhclient, Limits, Settings};
+use super::eventhook::EventHook;
 use super::kea::Kea;
+use super::{DEFAULT_LIMIT, Dialect};
 use crate::config::KeaVersion;
 use crate::tracker::network;
 
@@ -28,6 +31,8 @@ pub struct Options {
     pub version: KeaVersion,
     /// dnsmasq: a call for plain renewals too, as its `--script-on-renewal` has it.
     pub script_on_renewal: bool,
+    /// dhclient: how long a client searches for a server before it gives up, as `timeout` of dhclient.conf(5) has it.
+    pub search_timeout: Option<Duration>,
 }
 
 /// Why a dialect cannot be made.
@@ -44,8 +49,11 @@ pub fn make(name: DialectName, options: &Options) -> Result<Box<dyn Dialect>, No
     match name {
         DialectName::Kea => Ok(Box::new(Kea::new(options.version))),
         // Each of these gets a line of its own.
-        DialectName::Dhclient => Err(NotBuilt(name)),
-        DialectName::Eventhook => Err(NotBuilt(name)),
+        DialectName::Dhclient => {
+            let timeout = options.search_timeout.unwrap_or(Settings::default().timeout);
+            Ok(Box::new(Dhclient::new(Settings { timeout }, Limits::default())))
+        }
+        DialectName::Eventhook => Ok(Box::new(EventHook::new(options.version, DEFAULT_LIMIT))),
         DialectName::Dnsmasq => Err(NotBuilt(name)),
     }
 }

@@ -10,22 +10,32 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod filter;
 mod words;
 
 use std::collections::VecDeque;
 
-use crate::dialect::{Call, Dialect, Memory};
+use crate::dialect::{self, Call, Dialect, DialectName, Memory, NotBuilt, Options};
 use crate::time::Timestamp;
-use crate::tracker::LeaseEvent;
+use crate::tracker::{LeaseEvent, Limits};
 
+pub use filter::Filter;
 pub use words::Words;
+
+use filter::Remembered;
 
 /// One configured hook, as far as it is about what the hook is told.
 #[derive(Debug)]
 pub struct Route {
-    /// The hook's name.
+    /// The hook's name; no two have the same.
     pub name: String,
+    /// Which events it wants.
+    pub filter: Filter,
     /// In whose words it is told.
+    pub dialect_name: DialectName,
+    /// What that dialect is told beforehand.
+    pub options: Options,
+    /// The state machine of that dialect.
     pub dialect: Box<dyn Dialect>,
     /// Which calls it wants.
     pub words: Words,
@@ -34,14 +44,46 @@ pub struct Route {
 }
 
 impl Route {
-    /// A hook that wants everything that the dialect has to say.
-    pub fn new(name: impl Into<String>, dialect: Box<dyn Dialect>) -> Self {
-        Self { name: name.into(), dialect, words: Words::default(), on_change: false }
+    /// A hook that wants everything that its dialect has to say.
+    ///
+    /// # Errors
+    ///
+    /// When this program does not have the dialect.
+    pub fn new(
+        name: impl Into<String>,
+        dialect_name: DialectName,
+        options: Options,
+    ) -> Result<Self, NotBuilt> {
+        let dialect = dialect::make(dialect_name, &options)?;
+        Ok(Self::with_dialect(name, dialect_name, options, dialect))
+    }
+
+    fn with_dialect(
+        name: impl Into<String>,
+        dialect_name: DialectName,
+        options: Options,
+        dialect: Box<dyn Dialect>,
+    ) -> Self {
+        let (filter, words) = (Filter::default(), Words::default());
+        Self { name: name.into(), filter, dialect_name, options, dialect, words, on_change: false }
     }
 
     fn wants(&self, call: &Call) -> bool {
         self.words.want(call) && (call.changes || !self.on_change)
     }
+}
+
+/// A hook and what its filter has let through.
+#[derive(Debug)]
+struct Entry {
+    route: Route,
+    remembered: Remembered,
+}
+
+/// What the memories of a hook are about: the first octet of their keys.
+mod owner {
+    pub(super) const DIALECT: u8 = b'd';
+    pub(super) const FILTER: u8 = b'f';
 }
 
 /// What came of one event, or of one deadline of a dialect.
@@ -55,9 +97,10 @@ pub struct Dispatched {
 }
 
 /// From events to calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dispatch {
-    routes: Vec<Route>,
+    entries: Vec<Entry>,
+    lease_limit: usize,
     dispatched: VecDeque<Dispatched>,
     memories: VecDeque<(usize, Memory)>,
 }
@@ -65,26 +108,75 @@ pub struct Dispatch {
 impl Dispatch {
     /// For these hooks, in this order.
     pub fn new(routes: Vec<Route>) -> Self {
-        Self { routes, ..Self::default() }
+        let lease_limit = Limits::default().leases;
+        let entries =
+            routes.into_iter().map(|route| Entry { route, remembered: Remembered::new(lease_limit) });
+        Self {
+            entries: entries.collect(),
+            lease_limit,
+            dispatched: VecDeque::new(),
+            memories: VecDeque::new(),
+        }
+    }
+
+    /// How many leases of each family the filter of a hook remembers.
+    pub fn set_lease_limit(&mut self, limit: usize) {
+        self.lease_limit = limit;
+        self.entries.iter_mut().for_each(|entry| entry.remembered.set_limit(limit));
+    }
+
+    /// Puts other hooks in place of these. One that keeps its name and its dialect goes on where it was, whatever else is
+    /// new about it.
+    pub fn replace(&mut self, routes: Vec<Route>) {
+        let mut old: Vec<_> = std::mem::take(&mut self.entries);
+        for mut route in routes {
+            let same = |entry: &Entry| {
+                entry.route.name == route.name && entry.route.dialect_name == route.dialect_name
+            };
+            let remembered = match old.iter().position(same) {
+                Some(place) => {
+                    let Entry { route: before, mut remembered } = old.swap_remove(place);
+                    route.dialect = before.dialect;
+                    route.dialect.set_options(&route.options);
+                    if before.filter != route.filter {
+                        // What another filter has let through says nothing about this one.
+                        remembered = Remembered::new(self.lease_limit);
+                    }
+                    remembered
+                }
+                None => Remembered::new(self.lease_limit),
+            };
+            self.entries.push(Entry { route, remembered });
+        }
     }
 
     /// The hooks in their order.
-    pub fn routes(&self) -> &[Route] {
-        &self.routes
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.entries.iter().map(|entry| &entry.route)
     }
 
     /// Whether a dialect follows the client, and wants to be told messages for which no server calls a hook.
     pub fn wants_heard(&self) -> bool {
-        self.routes.iter().any(|route| route.dialect.wants_heard())
+        self.routes().any(|route| route.dialect.wants_heard())
+    }
+
+    /// Leases of which a filter could not remember whether their hook is told of them, for want of room.
+    pub fn over_limit(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.remembered.over_limit()).sum()
     }
 
     /// Takes in one event, after the deadlines at or before it. May change what the polls answer.
     pub fn handle_event(&mut self, event: &LeaseEvent) {
         self.handle_timeout(event.at);
         let mut calls = Vec::new();
-        for (hook, route) in self.routes.iter_mut().enumerate() {
-            route.dialect.handle_event(event, true);
-            Self::drain(hook, route, &mut calls, &mut self.memories);
+        let memories = &mut self.memories;
+        for (hook, entry) in self.entries.iter_mut().enumerate() {
+            let Entry { route, remembered } = entry;
+            let wanted = remembered.wants(&route.filter, event, |memory| {
+                memories.push_back((hook, owned(owner::FILTER, memory)));
+            });
+            route.dialect.handle_event(event, wanted);
+            drain(hook, route, &mut calls, memories);
         }
         self.tell(event.at, calls);
     }
@@ -94,10 +186,10 @@ impl Dispatch {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         while let Some(due) = self.poll_timeout().filter(|due| *due <= now) {
             let mut calls = Vec::new();
-            for (hook, route) in self.routes.iter_mut().enumerate() {
+            for (hook, Entry { route, .. }) in self.entries.iter_mut().enumerate() {
                 if route.dialect.poll_timeout().is_some_and(|own| own <= due) {
                     route.dialect.handle_timeout(due);
-                    Self::drain(hook, route, &mut calls, &mut self.memories);
+                    drain(hook, route, &mut calls, &mut self.memories);
                 }
             }
             self.tell(due, calls);
@@ -106,7 +198,7 @@ impl Dispatch {
 
     /// The next moment at which [`Dispatch::handle_timeout`] should be called.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.routes.iter().filter_map(|route| route.dialect.poll_timeout()).min()
+        self.routes().filter_map(|route| route.dialect.poll_timeout()).min()
     }
 
     /// The calls of the next event that has any. Call until `None` after each of the two verbs above.
@@ -114,31 +206,19 @@ impl Dispatch {
         self.dispatched.pop_front()
     }
 
-    /// The next thing that a hook's dialect wants to know again after a restart: the place of the hook, and what.
+    /// The next thing that a hook wants to know again after a restart: the place of the hook, and what.
     pub fn poll_memory(&mut self) -> Option<(usize, Memory)> {
         self.memories.pop_front()
     }
 
-    /// Gives a hook back what its dialect has remembered, ahead of every event.
+    /// Gives a hook back what [`Dispatch::poll_memory`] gave out, ahead of every event. What nobody understands any more
+    /// is passed over.
     pub fn recall(&mut self, hook: usize, key: &[u8], value: &[u8]) {
-        if let Some(route) = self.routes.get_mut(hook) {
-            route.dialect.recall(key, value);
-        }
-    }
-
-    fn drain(
-        hook: usize,
-        route: &mut Route,
-        calls: &mut Vec<(usize, Call)>,
-        memories: &mut VecDeque<(usize, Memory)>,
-    ) {
-        while let Some(call) = route.dialect.poll_call() {
-            if route.wants(&call) {
-                calls.push((hook, call));
-            }
-        }
-        while let Some(memory) = route.dialect.poll_memory() {
-            memories.push_back((hook, memory));
+        let Some(entry) = self.entries.get_mut(hook) else { return };
+        match key.split_first() {
+            Some((&owner::DIALECT, key)) => entry.route.dialect.recall(key, value),
+            Some((&owner::FILTER, key)) => entry.remembered.recall(key),
+            _ => {}
         }
     }
 
@@ -147,6 +227,29 @@ impl Dispatch {
             self.dispatched.push_back(Dispatched { at, calls });
         }
     }
+}
+
+/// Takes what a dialect has to say.
+fn drain(
+    hook: usize,
+    route: &mut Route,
+    calls: &mut Vec<(usize, Call)>,
+    memories: &mut VecDeque<(usize, Memory)>,
+) {
+    while let Some(call) = route.dialect.poll_call() {
+        if route.wants(&call) {
+            calls.push((hook, call));
+        }
+    }
+    while let Some(memory) = route.dialect.poll_memory() {
+        memories.push_back((hook, owned(owner::DIALECT, memory)));
+    }
+}
+
+/// A memory with its owner in front of the key.
+fn owned(owner: u8, mut memory: Memory) -> Memory {
+    memory.key.insert(0, owner);
+    memory
 }
 
 #[cfg(test)]

@@ -54,6 +54,10 @@ impl Dialect for Echo {
     }
 }
 
+fn route(name: &str, dialect: Box<dyn Dialect>) -> Route {
+    Route::with_dialect(name, DialectName::Kea, Options::default(), dialect)
+}
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
@@ -92,7 +96,7 @@ fn told(dispatch: &mut Dispatch) -> Vec<(i64, Vec<(usize, &'static str)>)> {
 #[test]
 fn hooks_are_told_in_the_order_of_the_configuration() {
     let mut dispatch = Dispatch::new(
-        ["a", "b", "c"].map(|name| Route::new(name, Box::new(Echo::default()))).into_iter().collect(),
+        ["a", "b", "c"].map(|name| route(name, Box::new(Echo::default()))).into_iter().collect(),
     );
     dispatch.handle_event(&event(1));
     assert_eq!(told(&mut dispatch), [(1, vec![(0, "now"), (1, "now"), (2, "now")])]);
@@ -101,7 +105,7 @@ fn hooks_are_told_in_the_order_of_the_configuration() {
 #[test]
 fn deadlines_come_before_the_event_and_carry_their_own_time() {
     let echo = |later| Box::new(Echo { later: Some(Duration::from_secs(later)), ..Echo::default() });
-    let mut dispatch = Dispatch::new(vec![Route::new("a", echo(5)), Route::new("b", echo(3))]);
+    let mut dispatch = Dispatch::new(vec![route("a", echo(5)), route("b", echo(3))]);
     dispatch.handle_event(&event(0));
     assert_eq!(dispatch.poll_timeout(), Some(at(3)));
     dispatch.handle_event(&event(2));
@@ -128,7 +132,7 @@ fn deadlines_come_before_the_event_and_carry_their_own_time() {
 fn late_waking_and_punctual_waking_tell_the_same() {
     let tell = |wakes: &[i64]| {
         let echo = Echo { later: Some(Duration::from_secs(3)), ..Echo::default() };
-        let mut dispatch = Dispatch::new(vec![Route::new("a", Box::new(echo))]);
+        let mut dispatch = Dispatch::new(vec![route("a", Box::new(echo))]);
         for second in 0..20 {
             if second % 4 == 0 {
                 dispatch.handle_event(&event(second));
@@ -148,12 +152,12 @@ fn late_waking_and_punctual_waking_tell_the_same() {
 
 #[test]
 fn a_hook_that_wants_changes_is_not_told_of_renewals() {
-    let route = |changes| {
-        let mut route = Route::new("a", Box::new(Echo { changes, ..Echo::default() }));
+    let changed = |changes| {
+        let mut route = route("a", Box::new(Echo { changes, ..Echo::default() }));
         route.on_change = true;
         route
     };
-    let mut dispatch = Dispatch::new(vec![route(false), route(true)]);
+    let mut dispatch = Dispatch::new(vec![changed(false), changed(true)]);
     dispatch.handle_event(&event(1));
     assert_eq!(told(&mut dispatch), [(1, vec![(1, "now")])]);
 }
@@ -167,7 +171,7 @@ fn words_are_those_of_the_dialect_or_of_the_event() {
         (&["release", "commit"], 1),
         (&["release", "later"], 0),
     ] {
-        let mut route = Route::new("a", Box::new(Echo::default()));
+        let mut route = route("a", Box::new(Echo::default()));
         route.words = words.iter().copied().collect();
         let mut dispatch = Dispatch::new(vec![route]);
         dispatch.handle_event(&event(1));

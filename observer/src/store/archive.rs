@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 use crate::tracker::{Lease4, Lease6};
 
 use super::change::StoredCall;
-use super::database::Database;
+use super::database::{self, Database};
 use super::fault::Fault;
 use super::lease::{self, Places};
 use super::outbox::{self, Ledger};
@@ -55,7 +55,7 @@ pub struct Restored {
     pub latest: Option<Timestamp>,
     /// Whether the machine has been booted since.
     pub rebooted: bool,
-    /// Whether the last life ended as it should, and said so. False also of a new database.
+    /// Whether the last life that could write here ended as it should, and said so. False also of a new database.
     pub clean: bool,
     /// Whether the last life knew leases or memories that are not here.
     pub incomplete: bool,
@@ -65,8 +65,32 @@ pub struct Restored {
     pub calls: Vec<StoredCall>,
     /// To where a damaged database was moved.
     pub moved_aside: Option<PathBuf>,
-    /// Why there is no database to read: the store begins in memory.
+    /// Why there is no database to write: the store begins in memory. What could be read is here all the same.
     pub in_memory: Option<String>,
+}
+
+impl Restored {
+    fn read(&mut self, connection: &Connection, session: &Session) -> Result<()> {
+        let last = "SELECT max(coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(event) FROM outbox), 0))";
+        let last: i64 = connection.query_row(last, [], |row| row.get(0))?;
+        self.next_event = u64::try_from(last).unwrap_or(0) + 1;
+        self.latest = meta::<i64>(connection, LATEST)?.map(Timestamp::from_nanos);
+        self.rebooted = meta::<String>(connection, BOOT)?.is_some_and(|boot| boot != session.boot_id);
+        self.clean = meta::<i64>(connection, CLEAN)? == Some(1);
+        self.incomplete = meta::<i64>(connection, INCOMPLETE)?.is_some_and(|incomplete| incomplete != 0);
+        let mut statement = connection.prepare("SELECT address FROM servers4 ORDER BY place")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let address = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse::<Ipv4Addr>().ok());
+            self.servers4.extend(address);
+        }
+        let (calls, odd) = outbox::open_calls(connection)?;
+        self.calls = calls;
+        if odd > 0 {
+            warn!("{odd} calls in the database were not understood and are passed over");
+        }
+        Ok(())
+    }
 }
 
 /// The store before it is written to.
@@ -74,6 +98,8 @@ pub struct Restored {
 pub struct Archive {
     options: Options,
     database: Option<Database>,
+    /// Where it can be read and not written.
+    unwritable: Option<Connection>,
     ledger: Ledger,
     /// Whether the start of this life was written.
     begun: bool,
@@ -96,6 +122,7 @@ impl Archive {
         let mut archive = Self {
             options,
             database: None,
+            unwritable: None,
             ledger: Ledger::default(),
             begun: false,
             session: Session { boot_id },
@@ -110,6 +137,7 @@ impl Archive {
             }
             Err(error @ OpenError::Unusable { .. }) => {
                 warn!("{error}; keeping leases and events in memory, they do not outlive this process");
+                archive.unwritable = database::open_unwritable(&archive.options.directory);
                 archive.restored.in_memory = Some(error.to_string());
             }
             Err(error) => return Err(error),
@@ -126,6 +154,9 @@ impl Archive {
     }
 
     fn read_what_is_small(&mut self) -> Result<()> {
+        if let Some(connection) = &self.unwritable {
+            return self.restored.read(connection, &self.session);
+        }
         let Some(database) = &mut self.database else { return Ok(()) };
         let served = (|| {
             let transaction =
@@ -137,30 +168,8 @@ impl Archive {
         if let Err(error) = served {
             warn!("requests in the database were not served: {error}");
         }
-        let connection = &database.connection;
-        let restored = &mut self.restored;
-        let last = "SELECT max(coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(event) FROM outbox), 0))";
-        let last: i64 = connection.query_row(last, [], |row| row.get(0))?;
-        restored.next_event = u64::try_from(last).unwrap_or(0) + 1;
-        restored.latest = meta::<i64>(connection, LATEST)?.map(Timestamp::from_nanos);
-        restored.rebooted =
-            meta::<String>(connection, BOOT)?.is_some_and(|boot| boot != self.session.boot_id);
-        restored.clean = meta::<i64>(connection, CLEAN)? == Some(1);
-        restored.incomplete = meta::<i64>(connection, INCOMPLETE)?.is_some_and(|incomplete| incomplete != 0);
-        let mut statement = connection.prepare("SELECT address FROM servers4 ORDER BY place")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let address = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse::<Ipv4Addr>().ok());
-            restored.servers4.extend(address);
-        }
-        let (calls, odd) = outbox::open_calls(connection)?;
-        restored.calls = calls;
-        if odd > 0 {
-            warn!("{odd} calls in the database were not understood and are passed over");
-        }
-        self.ledger = Ledger::read(connection)?;
-        drop(rows);
-        drop(statement);
+        self.restored.read(&database.connection, &self.session)?;
+        self.ledger = Ledger::read(&database.connection)?;
         let begun = (|| {
             let transaction =
                 database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -219,8 +228,8 @@ impl Archive {
         parse: impl Fn(&Row<'_>, &mut Places) -> Option<T>,
         take: impl FnOnce(&mut dyn Iterator<Item = T>) -> R,
     ) -> R {
-        let Self { database, places, .. } = self;
-        let connection = database.as_ref().map(|database| &database.connection);
+        let Self { database, unwritable, places, .. } = self;
+        let connection = database.as_ref().map(|database| &database.connection).or(unwritable.as_ref());
         let (mut failed, mut odd) = (None, 0_u64);
         let mut statement = match connection.map(|connection| connection.prepare(sql)).transpose() {
             Ok(statement) => statement,
@@ -268,12 +277,13 @@ impl Archive {
     ///
     /// When there can be no thread.
     pub fn start(self, clock: Clock) -> io::Result<Store> {
-        let Self { options, database, ledger, begun, session, fault, .. } = self;
+        let Self { options, database, unwritable, ledger, begun, session, fault, .. } = self;
+        let known = database.is_some() || unwritable.is_some();
         let (requests, inbox) = mpsc::channel();
         let (outbox, reports) = unbounded_channel();
         let limits = options.limits;
         let database = database.map(|database| (database, ledger));
-        let mut writer = Writer::new(options, clock, session, outbox, database, begun);
+        let mut writer = Writer::new(options, clock, session, outbox, database, known, begun);
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
             if let Some(error) = fault {
                 writer.fail(&error);

@@ -4,12 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tracing::error;
 
 use crate::time::Timestamp;
 
-use super::directory::Directory;
+use super::directory::{DATABASE, Directory, LOG};
 use super::fault::Fault;
 use super::schema::{self, MIGRATIONS, Mismatch};
 use super::{Durability, OpenError};
@@ -72,7 +73,8 @@ impl Database {
     /// Moves this database aside and begins another. `why` is for the log.
     pub(super) fn begin_anew(self, why: &str, now: Timestamp) -> Result<(Self, PathBuf), OpenError> {
         let Self { directory, durability, connection } = self;
-        // Closing may fail on a damaged file, and nothing can be done about it.
+        // The log is evidence too, and stays a file of its own. Closing may fail on a damaged file, and nothing can be done about it.
+        let _ = keep_log(&connection, true);
         drop(connection);
         let moved = move_aside(&directory, why, now)?;
         let (connection, _) = connect_or_begin(&directory, durability, now)?;
@@ -136,6 +138,8 @@ fn connect(directory: &Directory, durability: Durability) -> Result<Connection, 
     // One thread at a time uses it, so SQLite needs no lock of its own.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
+    // A database that turns out to be damaged is to be left as it is.
+    keep_log(&connection, true)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
@@ -157,7 +161,32 @@ fn connect(directory: &Directory, durability: Durability) -> Result<Connection, 
         return Err(Refusal::Damaged(sound.replace('\n', " ")));
     }
     schema::migrate(&mut connection, MIGRATIONS)?;
+    keep_log(&connection, false)?;
     Ok(connection)
+}
+
+/// Whether the write-ahead log is left alone when the connection is closed.
+fn keep_log(connection: &Connection, keeps: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps).map(drop)
+}
+
+/// A connection for reading what is in a directory that cannot be written, if that is possible.
+///
+/// SQLite wants to write even when it only reads, unless it is told that nobody changes the file. That is so when the last
+/// life has closed it and left no log.
+pub(super) fn open_unwritable(directory: &Path) -> Option<Connection> {
+    let path = directory.join(DATABASE);
+    let log = directory.join(format!("{DATABASE}{LOG}"));
+    let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    // What has a meaning in a URI.
+    let escaped = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let immutable = if has_log { "" } else { "?immutable=1" };
+    let connection = Connection::open_with_flags(format!("file:{escaped}{immutable}"), flags).ok()?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).ok()?;
+    let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).ok()?;
+    (usize::try_from(version) == Ok(MIGRATIONS.len()) && sound == "ok").then_some(connection)
 }
 
 /// Whether an error says that somebody else holds the database.

@@ -15,7 +15,9 @@ use super::OpenError;
 pub(super) const DATABASE: &str = "observer.db";
 const LOCK: &str = "observer.lock";
 /// Files of SQLite that belong to a database, by what is appended to its name.
-pub(super) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+const COMPANIONS: [&str; 2] = [LOG, "-shm"];
+/// The write-ahead log.
+pub(super) const LOG: &str = "-wal";
 
 /// A state directory that is ours until this is dropped.
 #[derive(Debug)]

@@ -49,10 +49,10 @@ impl Store {
     ///
     /// Gives the change back when [`Limits::queued`] others wait: the owner is to look at [`Store::has_room`] and let
     /// frames wait in the ring. Counted by [`Store::refused`].
-    pub fn append(&mut self, change: Change) -> Result<Ticket, Change> {
+    pub fn append(&mut self, change: Change) -> Result<Ticket, Box<Change>> {
         if !self.has_room() {
             self.refused += 1;
-            return Err(change);
+            return Err(Box::new(change));
         }
         let ticket = Ticket(self.last.0 + 1);
         match self.requests.send(Request::Change(ticket, Box::new(change))) {
@@ -63,8 +63,8 @@ impl Store {
             Err(unsent) => {
                 self.refused += 1;
                 match unsent.0 {
-                    Request::Change(_, change) => Err(*change),
-                    Request::Mark(..) | Request::Complete | Request::Close => Err(Change::default()),
+                    Request::Change(_, change) => Err(change),
+                    Request::Mark(..) | Request::Complete | Request::Close => Err(Box::default()),
                 }
             }
         }

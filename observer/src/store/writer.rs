@@ -31,6 +31,9 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// A database that is damaged again so soon is not moved aside again: the disk is, or we are.
 const DAMAGE_PAUSE: Duration = Duration::from_secs(60);
 
+/// What an empty database lacks.
+const EVERYTHING: Wanted = Wanted { leases: true, memories: true, calls: true };
+
 /// What the writer is told.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -72,21 +75,22 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `begun` says that the start of this life is in the database already.
+    /// `known` says that the owner has what the database holds, `begun` that the start of this life is in it already.
     pub(super) fn new(
         options: Options,
         clock: Clock,
         session: Session,
         reports: UnboundedSender<Reported>,
         database: Option<(Database, Ledger)>,
+        known: bool,
         begun: bool,
     ) -> Self {
         let (database, ledger) = database.unzip();
         let now = clock.now();
         let degraded = (!begun).then_some(Degraded { pause: FIRST_RETRY, next: now + FIRST_RETRY });
-        // What the database holds was never read, so all of it is to be replaced.
+        // Nobody knows what the database holds, if there is one; it is to be replaced.
         let unread = Wanted { leases: true, memories: true, calls: false };
-        let forgotten = if database.is_none() { unread } else { Wanted::default() };
+        let forgotten = if known { Wanted::default() } else { unread };
         Self {
             options,
             clock,
@@ -255,8 +259,7 @@ impl Writer {
     fn begun_anew(&mut self, database: Database, moved: PathBuf, now: Timestamp) {
         self.database = Some(database);
         self.counters.moved_aside += 1;
-        let everything = Wanted { leases: true, memories: true, calls: true };
-        self.dirty.forgotten = everything;
+        self.dirty.forgotten = EVERYTHING;
         self.begins = true;
         self.report(Report::MovedAside(moved));
         if let Err(error) = self.flush() {
@@ -285,6 +288,7 @@ impl Writer {
                 Ok((database, moved)) => {
                     self.database = Some(database);
                     if let Some(moved) = moved {
+                        self.dirty.forgotten = EVERYTHING;
                         self.counters.moved_aside += 1;
                         self.report(Report::MovedAside(moved));
                     }

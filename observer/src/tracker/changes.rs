@@ -42,7 +42,7 @@ impl Tracker {
         self.new_servers4 = records.then(Vec::new);
     }
 
-    /// The next record that changed since it was last told. Call until `None`, as for events.
+    /// The next record that changed since it was last told, in no order. Call until `None`, as for events.
     pub fn poll_change(&mut self) -> Option<LeaseChange> {
         if let Some(server) = self.new_servers4.as_mut().and_then(Vec::pop) {
             return Some(LeaseChange::Server4(server));

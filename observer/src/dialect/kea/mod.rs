@@ -15,7 +15,7 @@ use super::invocation::{Invocation, Strings};
 use super::observer;
 use super::text;
 use super::variable::{write_all, write_one};
-use super::{Call, Dialect};
+use super::{Call, Dialect, Options};
 
 use query4::{Client4, QUERY4, SUBNET4, pkt4};
 use query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
@@ -50,6 +50,10 @@ impl Dialect for Kea {
 
     fn poll_call(&mut self) -> Option<Call> {
         self.calls.pop_front()
+    }
+
+    fn set_options(&mut self, options: &Options) {
+        self.version = options.version;
     }
 }
 

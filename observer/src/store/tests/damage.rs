@@ -103,8 +103,9 @@ fn a_later_version_is_refused_and_left_alone() {
 #[test]
 fn the_log_of_a_damaged_database_goes_with_it() {
     let scratch = Scratch::new();
+    filled(&scratch);
     let mut store = start(open(scratch.path()));
-    put(&mut store, change(1));
+    put(&mut store, change(42));
     // A copy of what a killed process leaves: the database and its log.
     let copy = Scratch::new();
     fs::create_dir(copy.path()).unwrap();
@@ -114,7 +115,8 @@ fn the_log_of_a_damaged_database_goes_with_it() {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o700)).unwrap();
     store.close();
-    fs::write(copy.database(), [0x5a; 8_192]).unwrap();
+    let length = fs::metadata(copy.database()).unwrap().len();
+    fs::write(copy.database(), vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
     let archive = open(copy.path());
     drop(archive);
     let names = copy.names();

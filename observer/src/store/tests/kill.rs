@@ -18,19 +18,22 @@ fn victim() {
     let mut next = archive.restored().next_event;
     let mut store = start(archive);
     loop {
-        while store.has_room() && store.waiting() < 50 {
-            let ticket = store.append(numbered(next)).unwrap();
+        while store.waiting() < 50 {
+            store.append(numbered(next)).unwrap();
             if next % 3 == 0 {
                 store.ended(CallId { event: next - 1, position: 0 }, outcome(1, Then::Done));
             }
             next += 1;
-            if let Some(Report::Stored { up_to, durable: true }) = store.try_report() {
-                println!("STORED {}", next - 1 - (ticket.0 - up_to.0));
+        }
+        println!("GIVEN {}", next - 1);
+        // Not of each commit, so that some are made of which nobody hears.
+        for _ in 0..4 {
+            assert!(matches!(report(&mut store), Report::Stored { durable: true, .. }));
+            if store.waiting() == 0 {
+                break;
             }
         }
-        if let Report::Stored { durable: true, .. } = report(&mut store) {
-            println!("STORED {}", next - 1 - store.waiting());
-        }
+        println!("STORED {}", next - 1 - store.waiting());
     }
 }
 
@@ -50,7 +53,7 @@ fn what_was_reported_stored_outlives_sigkill() {
     let scratch = Scratch::new();
     let mut random = Random(11);
     let mut stored = 0;
-    let mut kills_in_the_middle = 0;
+    let mut in_the_middle = 0;
     for round in 0..25 {
         let mut victim = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store::tests::kill::victim", "--ignored", "--nocapture"])
@@ -60,45 +63,51 @@ fn what_was_reported_stored_outlives_sigkill() {
             .unwrap();
         let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
         // How much it says before is what makes the instant a random one.
-        let patience = random.below(150);
-        let mut heard = 0;
+        let patience = random.below(40);
+        let (mut heard, mut given) = (0, 0);
         for line in lines.by_ref() {
             // The first one stands behind what the test runner says.
             let line = line.unwrap();
-            let Some((_, number)) = line.split_once("STORED ") else { continue };
-            stored = number.parse().unwrap();
-            heard += 1;
+            if let Some((_, number)) = line.split_once("STORED ") {
+                stored = number.parse().unwrap();
+                heard += 1;
+            } else if let Some((_, number)) = line.split_once("GIVEN ") {
+                given = number.parse().unwrap();
+            }
             if heard > patience {
                 break;
             }
         }
+        std::thread::sleep(Duration::from_micros(random.below(5_000)));
         victim.kill().unwrap();
         victim.wait().unwrap();
         for line in lines {
             let line = line.unwrap();
             // The last line may be half of one.
-            let number = line.split_once("STORED ").and_then(|(_, number)| number.parse().ok());
-            stored = number.filter(|number| *number > stored && !line.is_empty()).unwrap_or(stored);
+            let said = |word| line.split_once(word).and_then(|(_, number)| number.parse::<u64>().ok());
+            stored = stored.max(said("STORED ").unwrap_or(0));
+            given = given.max(said("GIVEN ").unwrap_or(0));
         }
 
         let mut archive = open(scratch.path());
         let last = archive.restored().next_event - 1;
         assert!(last >= stored, "round {round}: {stored} were reported stored, {last} are there");
         assert_eq!(archive.restored().moved_aside, None);
-        kills_in_the_middle += u32::from(last > stored);
+        in_the_middle += u32::from(given > last || last > stored);
         // Each is there whole: its lease, its memory, its call.
         let (leases, _) = leases(&mut archive);
         assert_eq!(leases.len() as u64, last, "round {round}");
         assert_eq!(memories(&mut archive).len() as u64, last, "round {round}");
-        let calls = calls(&mut archive);
+        let calls: std::collections::BTreeMap<u64, u32> =
+            calls(&mut archive).into_iter().map(|(event, _, attempts)| (event, attempts)).collect();
         let ended = |event: u64| event % 3 == 2 && event < stored;
         for event in 1..=last {
-            let is_open = calls.iter().any(|(number, _, attempts)| *number == event && *attempts >= 1);
+            let is_open = calls.get(&event).is_some_and(|attempts| *attempts >= 1);
             assert!(is_open || event % 3 == 2, "round {round}: event {event} of {last}");
         }
-        assert!(calls.iter().filter(|(event, ..)| ended(*event)).count() <= 60, "round {round}");
+        assert!(calls.keys().filter(|event| ended(**event)).count() <= 60, "round {round}");
     }
-    assert!(stored > 1_000, "{stored}");
-    // Were there never more than was reported, the kills would have come in no interesting moment.
-    assert!(kills_in_the_middle > 0);
+    assert!(stored > 500, "{stored}");
+    // Most kills come while something is under way.
+    assert!(in_the_middle > 5, "{in_the_middle}");
 }
