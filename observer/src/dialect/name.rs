@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Dialect;
+use super::dhclient::Dhclient;
 use super::kea::Kea;
 use crate::config::KeaVersion;
 use crate::tracker::network;
@@ -44,7 +45,7 @@ pub fn make(name: DialectName, options: &Options) -> Result<Box<dyn Dialect>, No
     match name {
         DialectName::Kea => Ok(Box::new(Kea::new(options.version))),
         // Each of these gets a line of its own.
-        DialectName::Dhclient => Err(NotBuilt(name)),
+        DialectName::Dhclient => Ok(Box::new(Dhclient::default())),
         DialectName::Eventhook => Err(NotBuilt(name)),
         DialectName::Dnsmasq => Err(NotBuilt(name)),
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dhcpv6::IaKind;
 use crate::frame::Interface;
 use crate::identity::{HardwareAddress, Identifier};
 use crate::time::Timestamp;

@@ -61,6 +61,8 @@ struct Client {
     lease: Option<Lease>,
     ended: Option<Ended>,
     search: Option<Search>,
+    /// The transaction of its latest question: the answers to earlier ones it does not take.
+    xid: Option<u32>,
     due: Option<Timestamp>,
     searched: Option<Timestamp>,
 }
@@ -187,18 +189,24 @@ impl Clients {
 
     /// A question is put. DISCOVER and INIT-REBOOT are what a client begins with.
     fn asked(&mut self, event: &LeaseEvent, query: &Observed4, wanted: bool, outlet: &mut Outlet) {
+        let known = self.find(query);
+        if let Some(client) = known.and_then(|slot| self.clients.get_mut(slot))
+            && matches!(query.message.message_type, Some(MessageType::DISCOVER | MessageType::REQUEST))
+        {
+            client.xid = Some(query.message.xid);
+        }
         let begins = match query.message.message_type {
             Some(MessageType::DISCOVER) => true,
             Some(MessageType::REQUEST) => request_kind(query) == RequestKind::InitReboot,
             _ => false,
         };
-        let known = self.find(query);
         if !begins || (known.is_none() && !wanted) {
             return;
         }
         let slot = known.unwrap_or_else(|| self.insert(query));
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.heard_of(query);
+        client.xid = Some(query.message.xid);
         let gives_up = event.at + self.settings.timeout;
         let begins = client.search.is_none();
         match &mut client.search {
@@ -251,6 +259,10 @@ impl Clients {
         let slot = known.unwrap_or_else(|| self.insert(asker));
         let over_limit = self.leases >= self.limits.leases;
         let Some(client) = self.clients.get_mut(slot) else { return };
+        if exchange.query.is_some() && client.xid.is_some_and(|xid| xid != answer.message.xid) {
+            // A client insists on the transaction of its latest question.
+            return;
+        }
         let kind = exchange.query.as_deref().and_then(|query| {
             (query.message.message_type == Some(MessageType::REQUEST)).then(|| request_kind(query))
         });
@@ -326,6 +338,10 @@ impl Clients {
     fn refused(&mut self, event: &LeaseEvent, exchange: &Exchange4, outlet: &mut Outlet) {
         let Some(slot) = exchange.either().and_then(|observed| self.find(observed)) else { return };
         let Some(client) = self.clients.get_mut(slot) else { return };
+        let xid = exchange.answer.as_deref().map(|answer| answer.message.xid);
+        if exchange.query.is_some() && client.xid.is_some() && client.xid != xid {
+            return;
+        }
         client.search = None;
         let claimed = exchange.query.as_deref().map(|query| {
             query.message.requested_address().unwrap_or(query.message.ciaddr)
@@ -442,6 +458,7 @@ impl Clients {
             lease: None,
             ended: None,
             search: None,
+            xid: None,
             due: None,
             searched: None,
         })
@@ -524,6 +541,7 @@ impl Clients {
             }),
             ended: memory.ended.map(|ended| Ended { values: ended.values, until: time(ended.until) }),
             search: None,
+            xid: None,
             due: None,
             searched: None,
         };
