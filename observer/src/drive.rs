@@ -5,6 +5,7 @@
 
 mod census;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 pub use census::Census;
@@ -19,7 +20,8 @@ use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
 use crate::tracker::network::{self, Watch};
 use crate::tracker::{
-    Answers, Counters, Lease4, Lease6, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker,
+    Answers, Counters, Lease4, Lease6, LeaseChange, LeaseEvent, Limits, Observed, Observed4, Observed6,
+    Tracker,
 };
 
 /// From frames and the passing of time to lease events.
@@ -104,6 +106,26 @@ impl Driver {
         leases6: impl IntoIterator<Item = Lease6>,
     ) {
         self.tracker.seed(leases4, leases6);
+    }
+
+    /// Goes on where an earlier life was, see [`Tracker::resume`].
+    pub fn resume(&mut self, latest: Timestamp, servers4: impl IntoIterator<Item = Ipv4Addr>) {
+        self.tracker.resume(latest, servers4);
+    }
+
+    /// Has changes of leases noted, or not any more, see [`Tracker::record_changes`].
+    pub fn record_changes(&mut self, records: bool) {
+        self.tracker.record_changes(records);
+    }
+
+    /// The next change of a lease. Call until `None` after each frame and each passing of time.
+    pub fn poll_change(&mut self) -> Option<LeaseChange> {
+        self.tracker.poll_change()
+    }
+
+    /// The tracker, for looking.
+    pub fn tracker(&self) -> &Tracker {
+        &self.tracker
     }
 
     /// Takes in one frame. `sink` gets the events of the deadlines before it, then those of the frame.

@@ -14,7 +14,7 @@ use dhcp_observer::deliver::Delivery;
 use dhcp_observer::dialect;
 use dhcp_observer::dispatch::{Dispatch, Route};
 use dhcp_observer::frame::Interface;
-use dhcp_observer::{daemon, hook, render, replay, seed};
+use dhcp_observer::{daemon, events, hook, render, replay, seed};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             print!("{}", render::variables_markdown());
             Ok(())
         }
+        Some(Command::Events(options)) => events::run(&options),
         None => run_live(cli.live),
     };
     match outcome {

@@ -60,5 +60,8 @@ pub mod story;
 pub mod watch;
 
 pub mod golden;
+pub mod traffic;
+
+pub mod scripts;
 
 pub mod conformance;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use crate::config::KeaVersion;
 use crate::tracker::network::Frames;
-use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
+use crate::tracker::{Exchange4, Exchange6, LeaseEvent, Occurrence};
 
 use super::invocation::{Invocation, Strings};
 use super::observer;
@@ -171,7 +171,13 @@ fn write_environment(environment: &mut Strings, occurrence: &Occurrence, version
     }
 }
 
-fn write_query6(environment: &mut Strings, exchange: &Exchange6, version: KeaVersion) {
+/// The variables of the question of a DHCPv4 exchange.
+pub(super) fn write_query4(environment: &mut Strings, exchange: &Exchange4) {
+    write_all(environment, "", QUERY4, exchange);
+}
+
+/// The variables of the question of a DHCPv6 exchange.
+pub(super) fn write_query6(environment: &mut Strings, exchange: &Exchange6, version: KeaVersion) {
     write_all(environment, "", QUERY6, exchange);
     if version.shows_relay_options() {
         write_all(environment, "", QUERY6_RELAY, exchange);
