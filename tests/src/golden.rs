@@ -29,7 +29,8 @@ pub const KEA: [&str; 17] = [
 ];
 
 /// The names of the recordings of dhclient.
-pub const DHCLIENT: [&str; 4] = ["dhclient4", "dhclient4-options", "dhclient6", "dhclient6-options"];
+pub const DHCLIENT: [&str; 5] =
+    ["dhclient4", "dhclient4-options", "dhclient4-refused", "dhclient6", "dhclient6-options"];
 
 /// One recording: what was on the wire, and how the real program called its script.
 #[derive(Clone, Debug)]

@@ -8,6 +8,9 @@ fn replayed(name: &str) -> Fidelity {
     let recording = Recording::named(name);
     // The real calls name the client's interface.
     let options = ["--iface-name", "c0", "--iface-index", "2", "--dialect", "dhclient"];
+    // One ends while a client waits for an answer.
+    let settle = if name == "dhclient4-refused" { "10" } else { "0" };
+    let options = [&options[..], &["--settle", settle]].concat();
     let calls = replay_invocations(&recording.capture(), &options).unwrap();
     Fidelity::of(&recording.calls().unwrap(), &calls)
 }
@@ -29,6 +32,12 @@ fn a_v4_client_from_its_first_lease_to_its_last() {
 fn a_v6_client_from_its_first_lease_to_its_last() {
     let words = ["BOUND6", "DEPREF6", "EXPIRE6", "PREINIT6", "RELEASE6", "RENEW6"];
     replay_equals_the_recording("dhclient6", &words);
+}
+
+#[test]
+fn a_v4_client_that_is_refused_declines_or_hears_nothing() {
+    let words = ["BOUND", "EXPIRE", "FAIL", "PREINIT", "REBOOT", "TIMEOUT"];
+    replay_equals_the_recording("dhclient4-refused", &words);
 }
 
 #[test]

@@ -8,5 +8,5 @@ pub mod pcap;
 mod attach;
 mod clsact;
 mod interfaces;
-mod netlink;
+pub(crate) mod netlink;
 mod promiscuous;

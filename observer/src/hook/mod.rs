@@ -14,6 +14,7 @@
 //! One task owns all of it; there is no lock. A process stays a zombie until that task has heard of its end,
 //! so a process id that a signal is sent to can never have become somebody else's.
 
+pub mod isolation;
 pub mod program;
 pub mod runner;
 pub mod schedule;
