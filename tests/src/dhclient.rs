@@ -32,7 +32,11 @@ pub const REASONS: [(Reason, &str, &str); 4] = [
          server answers",
     ),
     (Reason::OwnSpace, "*_isc6_unknown_*, *_isc_unknown_*", "ISC's own options in vendor options; left out"),
-    (Reason::Declined, "a call of EXPIRE", "the end of a lease that the client declines; dhclient itself says nothing then"),
+    (
+        Reason::Declined,
+        "a call of EXPIRE",
+        "the end of a lease that the client declines; dhclient itself says nothing then",
+    ),
 ];
 
 fn reason(name: &str, real: Option<&str>, ours: Option<&str>) -> Option<Reason> {
@@ -160,8 +164,7 @@ fn same(name: &str, real: Option<&str>, ours: Option<&str>) -> bool {
     let is_time = ["expiry", "starts", "life_starts"].iter().any(|time| name.ends_with(&format!("_{time}")));
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
     real == ours
-        || is_time
-            && number(real).zip(number(ours)).is_some_and(|(real, ours)| real.abs_diff(ours) <= 1)
+        || is_time && number(real).zip(number(ours)).is_some_and(|(real, ours)| real.abs_diff(ours) <= 1)
 }
 
 #[cfg(test)]
@@ -180,7 +183,9 @@ mod tests {
         let fidelity = Fidelity::of(&[real.clone()], &[ours.clone()]);
         assert_eq!((fidelity.differences.len(), fidelity.equal), (0, 2), "{fidelity}");
         assert_eq!(fidelity.reasoned.len(), 2);
-        for (name, value) in [("new_routers", "b"), ("new_expiry", "102"), ("new_more", ""), ("reason", "BOUND")] {
+        for (name, value) in
+            [("new_routers", "b"), ("new_expiry", "102"), ("new_more", ""), ("reason", "BOUND")]
+        {
             let mut other = ours.clone();
             other.env.retain(|(found, _)| found != name);
             other.env.push((name.to_owned(), value.to_owned()));

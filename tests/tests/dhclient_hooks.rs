@@ -80,7 +80,8 @@ fn debian_hooks_run_unmodified() {
         "RUN=\"yes\"\nif [ \"$RUN\" = \"yes\" ]; then\n\techo \"$(date): exit, reason $reason\" >> \"$OUT\"\n\t\
          env | sed -n 's/^new_//p' | sort >> \"$OUT\"\nfi\n",
     );
-    let output = run(base, &[("reason", "BOUND"), ("new_ip_address", "192.0.2.9"), ("new_routers", "192.0.2.1")]);
+    let output =
+        run(base, &[("reason", "BOUND"), ("new_ip_address", "192.0.2.9"), ("new_routers", "192.0.2.1")]);
     assert!(output.status.success(), "{output:?}");
     let text = written(base);
     assert!(text.contains("reason BOUND"), "{text}");

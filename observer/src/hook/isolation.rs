@@ -149,7 +149,8 @@ fn own_copies() -> Result<(), IsolationError> {
     for directory in OWN_COPIES {
         let (upper, work) = (format!("/tmp/{directory}.upper"), format!("/tmp/{directory}.work"));
         for made in [&upper, &work] {
-            fs::create_dir(made).map_err(|source| IsolationError { what: "no directory in a tmpfs", source })?;
+            fs::create_dir(made)
+                .map_err(|source| IsolationError { what: "no directory in a tmpfs", source })?;
         }
         let lower = format!("/{directory}");
         let data = format!("lowerdir={lower},upperdir={upper},workdir={work}");
@@ -242,7 +243,9 @@ mod tests {
 
     /// What the stock script would change beside a server.
     fn state() -> String {
-        run("ip -o addr show dev eth0 | sed 's/valid_lft.*//'; ip route; ip -6 route; cat /etc/resolv.conf; hostname; ls /etc")
+        run(
+            "ip -o addr show dev eth0 | sed 's/valid_lft.*//'; ip route; ip -6 route; cat /etc/resolv.conf; hostname; ls /etc",
+        )
     }
 
     /// Runs Debian's own script in the isolated thread, with what is in `environment`.
