@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{HostnameFrom, KeaVersion};
+use crate::dialect::DialectName;
+use crate::store;
 use crate::tracker::{Answers, network};
 
 /// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
@@ -27,6 +29,57 @@ pub enum Command {
     Replay(Box<Replay>),
     /// Print the environment variables that hooks get, as a Markdown table.
     Variables,
+    /// Show the calls of hooks that the store knows, oldest first, and have them made again or forgotten.
+    Events(Events),
+}
+
+/// Options of `events`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Events {
+    /// What to do instead of showing them.
+    #[command(subcommand)]
+    pub action: Option<EventsAction>,
+    /// Only calls that failed for good
+    #[arg(long)]
+    pub failed: bool,
+    /// Go on with what happens from now on, until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+    /// A JSON object a line, with arguments and environment
+    #[arg(long)]
+    pub json: bool,
+    /// Where the store is.
+    #[command(flatten)]
+    pub store: StateDirectory,
+}
+
+/// What can be done with events.
+#[derive(Debug, Subcommand)]
+pub enum EventsAction {
+    /// Have all calls of these events that are over made again, failed or not
+    Replay(EventIds),
+    /// Forget the calls of these events that failed for good or still wait
+    Drop(EventIds),
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct EventIds {
+    /// OBSERVER_EVENT_ID, as the table shows it
+    #[arg(value_name = "ID", required = true, value_parser = clap::value_parser!(u64).range(..1 << 47))]
+    pub ids: Vec<u64>,
+    /// Where the store is.
+    #[command(flatten)]
+    pub store: StateDirectory,
+}
+
+/// Where the store is.
+#[derive(Debug, Args)]
+pub struct StateDirectory {
+    /// State directory of the daemon
+    #[arg(long, value_name = "DIRECTORY", default_value = store::DEFAULT_DIRECTORY)]
+    pub state_dir: PathBuf,
 }
 
 /// Options of live observation.
@@ -38,6 +91,9 @@ pub struct Live {
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
+    /// In whose words the hook is called
+    #[arg(long, value_enum, value_name = "kea|dhclient|eventhook|dnsmasq", default_value = "kea")]
+    pub dialect: DialectArg,
     /// Whose answers make leases: those that leave the interface, those that arrive, or both (a mirror port)
     #[arg(long, value_enum, value_name = "out|in|both", default_value = "out")]
     pub answers: AnswersArg,
@@ -105,6 +161,9 @@ pub struct Replay {
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
+    /// In whose words the hook is called
+    #[arg(long, value_enum, value_name = "kea|dhclient|eventhook|dnsmasq", default_value = "kea")]
+    pub dialect: DialectArg,
 }
 
 /// What the network says beside leases.
@@ -211,6 +270,30 @@ pub struct Output {
     /// Start nothing; print each call as a JSON object on a line of its own
     #[arg(long)]
     pub invocations: bool,
+}
+
+/// [`DialectName`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DialectArg {
+    /// As Kea's run_script calls its script
+    Kea,
+    /// As ISC dhclient calls dhclient-script
+    Dhclient,
+    /// As the Solaris dhcpagent calls its event hook
+    Eventhook,
+    /// As dnsmasq calls its dhcp-script
+    Dnsmasq,
+}
+
+impl From<DialectArg> for DialectName {
+    fn from(argument: DialectArg) -> Self {
+        match argument {
+            DialectArg::Kea => Self::Kea,
+            DialectArg::Dhclient => Self::Dhclient,
+            DialectArg::Eventhook => Self::Eventhook,
+            DialectArg::Dnsmasq => Self::Dnsmasq,
+        }
+    }
 }
 
 /// [`Answers`] on the command line.

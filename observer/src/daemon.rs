@@ -45,8 +45,6 @@ struct Daemon {
     driver: Driver,
     delivery: Delivery,
     clock: Clock,
-    /// How many events there were: the number of the latest.
-    events: u64,
     /// Losses that were already reported.
     reported: Losses,
 }
@@ -81,7 +79,8 @@ pub async fn run(
     let delivery = open_delivery(clock)?;
     let mut driver = Driver::new(options.config, options.answers, Limits::default());
     driver.set_network_events(options.network);
-    let mut daemon = Daemon { capture, driver, delivery, clock, events: 0, reported: Losses::default() };
+    driver.tell_heard(delivery.wants_heard());
+    let mut daemon = Daemon { capture, driver, delivery, clock, reported: Losses::default() };
     // No frame is older than this.
     let start = clock.now();
     daemon.links()?;
@@ -132,15 +131,14 @@ impl Daemon {
 
     /// Lets every deadline at or before `now` happen.
     fn pass_time(&mut self, now: Timestamp) -> Result<()> {
-        let Self { driver, delivery, events, .. } = self;
+        let Self { driver, delivery, .. } = self;
         let mut written = Ok(());
         driver.handle_time(now, |event| {
-            *events += 1;
             if written.is_ok() {
-                written = delivery.deliver(*events, &event);
+                written = delivery.handle_event(&event);
             }
         });
-        written?;
+        written.and_then(|()| delivery.handle_timeout(now))?;
         Ok(delivery.flush()?)
     }
 
@@ -165,28 +163,31 @@ impl Daemon {
         }
     }
 
-    /// When something is due in the tracker or for a hook.
+    /// When something is due in the tracker, in a dialect or for a hook.
     fn next_deadline(&mut self) -> Option<Timestamp> {
         let hooks = self.delivery.hooks().and_then(|hooks| hooks.poll_timeout());
-        [self.driver.poll_timeout(), hooks].into_iter().flatten().min()
+        [self.driver.poll_timeout(), self.delivery.poll_timeout(), hooks].into_iter().flatten().min()
     }
 
     /// Frames first; only when the ring is empty is it known that nothing from before "now" is still to come.
     fn turn(&mut self) -> Result<()> {
         let now = self.clock.now();
-        let Self { capture, driver, delivery, events, .. } = self;
+        let Self { capture, driver, delivery, .. } = self;
         let mut written = Ok(());
         let mut deliver = |event| {
-            *events += 1;
             if written.is_ok() {
-                written = delivery.deliver(*events, &event);
+                written = delivery.handle_event(&event);
             }
         };
         let drained = capture.drain(BUDGET, |frame| driver.handle_frame(frame, &mut deliver));
-        if drained < BUDGET {
+        let is_empty = drained < BUDGET;
+        if is_empty {
             driver.handle_time(now, &mut deliver);
         }
         written?;
+        if is_empty {
+            delivery.handle_timeout(now)?;
+        }
         delivery.flush()?;
         if let Some(hooks) = self.delivery.hooks() {
             // A hook whose end has not been heard of would count as hanging.
@@ -198,12 +199,11 @@ impl Daemon {
 
     /// Delivers what was still waiting for something that will not be seen any more.
     fn last_words(&mut self) -> Result<()> {
-        let Self { driver, delivery, events, .. } = self;
+        let Self { driver, delivery, .. } = self;
         let mut written = Ok(());
         driver.finish(|event| {
-            *events += 1;
             if written.is_ok() {
-                written = delivery.deliver(*events, &event);
+                written = delivery.handle_event(&event);
             }
         });
         written?;

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
-use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
+use dhcp_observer::cli::{AttachArg, Cli, Command, DialectArg, Live, Replay};
 use dhcp_observer::clock::Clock;
-use dhcp_observer::config::{HostnameFrom, ServerConfig, kea};
+use dhcp_observer::config::{HostnameFrom, KeaVersion, ServerConfig, kea};
 use dhcp_observer::deliver::Delivery;
+use dhcp_observer::dialect;
+use dhcp_observer::dispatch::{Dispatch, Route};
 use dhcp_observer::frame::Interface;
-use dhcp_observer::{daemon, hook, render, replay, seed};
+use dhcp_observer::{daemon, events, hook, render, replay, seed};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             print!("{}", render::variables_markdown());
             Ok(())
         }
+        Some(Command::Events(options)) => events::run(&options),
         None => run_live(cli.live),
     };
     match outcome {
@@ -81,6 +84,7 @@ fn run_live(options: Live) -> Result<()> {
     let version = options.kea.kea_version.into();
     let hostname = options.kea.hostname.map(HostnameFrom::from);
     let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea.kea_config, version)? });
+    let dispatch = one_hook(options.dialect, version)?;
     let limits = hook::Limits {
         max_running: usize::from(options.max_hooks),
         max_queued: options.max_queue as usize,
@@ -109,11 +113,18 @@ fn run_live(options: Live) -> Result<()> {
     event_loop()?.block_on(async {
         let stop = stop_signals()?;
         daemon::run(daemon_options, stop, |clock| match &options.output.script {
-            Some(script) => Delivery::to_script(script, version, limits, clock),
-            None => Ok(Delivery::to_stdout(version)),
+            Some(script) => Delivery::to_script(script, dispatch, limits, clock),
+            None => Ok(Delivery::to_stdout(dispatch)),
         })
         .await
     })
+}
+
+/// What the command line asks for: one hook, told everything.
+fn one_hook(dialect: DialectArg, version: KeaVersion) -> Result<Dispatch> {
+    let options = dialect::Options { version, ..dialect::Options::default() };
+    let dialect = dialect::make(dialect.into(), &options)?;
+    Ok(Dispatch::new(vec![Route::new("script", dialect)]))
 }
 
 /// A word for each SIGINT or SIGTERM.
@@ -135,11 +146,13 @@ fn run_replay(options: &Replay) -> Result<()> {
     let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea.kea_config, version)? });
     let seed = seed::read_all(&options.kea.seed)?;
     render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
+    let dispatch = one_hook(options.dialect, version)?;
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
         network: (&options.network).into(),
         seed,
+        tells_heard: dispatch.wants_heard(),
         settle: options.settle,
     };
     let runtime = event_loop()?;
@@ -147,25 +160,23 @@ fn run_replay(options: &Replay) -> Result<()> {
         Some(script) => {
             hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
             // A file can wait, so nothing needs to be dropped.
-            Delivery::to_script(script, version, hook::Limits::default(), Clock::new())?
+            Delivery::to_script(script, dispatch, hook::Limits::default(), Clock::new())?
         }
-        None => Delivery::to_stdout(version),
+        None => Delivery::to_stdout(dispatch),
     };
-    let mut events = 0;
     let mut written = Ok(());
     let (driver, damage) = replay::replay(&options.file, config, &replay_options, |event| {
-        events += 1;
         if let Some(hooks) = delivery.hooks() {
             while hooks.queued() >= hook::Limits::default().max_queued / 2 {
                 runtime.block_on(hooks.progress());
             }
         }
         if written.is_ok() {
-            written = delivery.deliver(events, &event);
+            written = delivery.handle_event(&event);
         }
     })
     .with_context(name)?;
-    written.and_then(|()| delivery.flush())?;
+    written.and_then(|()| delivery.handle_timeout(driver.now())).and_then(|()| delivery.flush())?;
     if let Some(hooks) = delivery.hooks() {
         runtime.block_on(async { while hooks.drain().await.is_some() {} });
     }

@@ -22,6 +22,8 @@ pub struct Options {
     pub network: network::Options,
     /// Leases from before the capture.
     pub seed: Seed,
+    /// Whether events come for messages for which no server calls a hook.
+    pub tells_heard: bool,
     /// How long time runs on after the last frame, so that what is due then happens.
     pub settle: Duration,
 }
@@ -43,6 +45,7 @@ pub fn replay(
     let mut reader = Reader::open(path)?;
     let mut driver = Driver::new(config, options.answers, Limits::default());
     driver.set_network_events(options.network);
+    driver.tell_heard(options.tells_heard);
     driver.seed(options.seed.leases4.iter().cloned(), options.seed.leases6.iter().cloned());
     driver.set_interface(Arc::new(options.interface.clone()));
     if reader.several_taps() {

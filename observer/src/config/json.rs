@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::place::{ConfigError, Place};
-use super::source::Source;
+use super::source::{Files, Source};
 
 /// How deep maps and lists may be inside each other: far more than any configuration, far less than the stack.
 const DEEPEST: usize = 100;
@@ -52,8 +52,8 @@ pub(super) struct Field<'a> {
 }
 
 /// Reads a file and all that it includes.
-pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
-    let mut source = Source::open(path)?;
+pub(super) fn read(path: &Path, files: &dyn Files) -> Result<Node, ConfigError> {
+    let mut source = Source::open(path, files)?;
     source.skip_blanks()?;
     let node = value(&mut source, DEEPEST)?;
     source.skip_blanks()?;
@@ -64,7 +64,7 @@ pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
 }
 
 /// The error "found what comes next, expected `expected`".
-fn unexpected(source: &mut Source, expected: &str) -> ConfigError {
+fn unexpected(source: &mut Source<'_>, expected: &str) -> ConfigError {
     let place = source.place();
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
     let mut found = source.take_while(is_word);
@@ -90,7 +90,7 @@ fn clipped(text: &str) -> String {
     shown
 }
 
-fn value(source: &mut Source, depth: usize) -> Result<Node, ConfigError> {
+fn value(source: &mut Source<'_>, depth: usize) -> Result<Node, ConfigError> {
     let place = source.place();
     let value = match source.peek() {
         Some(b'{' | b'[') if depth == 0 => {
@@ -116,7 +116,7 @@ fn value(source: &mut Source, depth: usize) -> Result<Node, ConfigError> {
     Ok(Node { place, value })
 }
 
-fn map(source: &mut Source, depth: usize) -> Result<Map, ConfigError> {
+fn map(source: &mut Source<'_>, depth: usize) -> Result<Map, ConfigError> {
     let mut map = Map { place: source.place(), entries: BTreeMap::new() };
     source.take();
     source.skip_blanks()?;
@@ -142,7 +142,7 @@ fn map(source: &mut Source, depth: usize) -> Result<Map, ConfigError> {
     Ok(map)
 }
 
-fn list(source: &mut Source, depth: usize) -> Result<Vec<Node>, ConfigError> {
+fn list(source: &mut Source<'_>, depth: usize) -> Result<Vec<Node>, ConfigError> {
     let opened = source.place();
     let mut elements = Vec::new();
     source.take();
@@ -154,7 +154,7 @@ fn list(source: &mut Source, depth: usize) -> Result<Vec<Node>, ConfigError> {
 }
 
 /// Between two elements: passes the commas, of which Kea takes any number, and the closing bracket if it is there.
-fn ends(source: &mut Source, close: u8, opened: &Place, first: bool) -> Result<bool, ConfigError> {
+fn ends(source: &mut Source<'_>, close: u8, opened: &Place, first: bool) -> Result<bool, ConfigError> {
     source.skip_blanks()?;
     let mut separated = first;
     while !first && source.peek() == Some(b',') {
@@ -174,7 +174,7 @@ fn ends(source: &mut Source, close: u8, opened: &Place, first: bool) -> Result<b
 
 /// A string. Kea takes any byte behind the space, so Latin-1 is tolerated and its letters are replaced: no value that
 /// matters here has any.
-fn text(source: &mut Source) -> Result<String, ConfigError> {
+fn text(source: &mut Source<'_>) -> Result<String, ConfigError> {
     let opened = source.place();
     source.take();
     let mut bytes = Vec::new();
@@ -191,7 +191,7 @@ fn text(source: &mut Source) -> Result<String, ConfigError> {
     }
 }
 
-fn escape(source: &mut Source, place: &Place, bytes: &mut Vec<u8>) -> Result<(), ConfigError> {
+fn escape(source: &mut Source<'_>, place: &Place, bytes: &mut Vec<u8>) -> Result<(), ConfigError> {
     bytes.push(match source.take() {
         Some(byte @ (b'"' | b'\\' | b'/')) => byte,
         Some(b'b') => 0x08,
@@ -218,7 +218,7 @@ fn escape(source: &mut Source, place: &Place, bytes: &mut Vec<u8>) -> Result<(),
     Ok(())
 }
 
-fn number(source: &mut Source) -> Result<Value, ConfigError> {
+fn number(source: &mut Source<'_>) -> Result<Value, ConfigError> {
     let place = source.place();
     let bytes = source.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     let text = String::from_utf8_lossy(&bytes);

@@ -7,7 +7,8 @@ mod inherited;
 mod reservations;
 mod subnets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::dhcp4::Dhcp4;
 use super::dhcp6::{Dhcp6, MacSource};
@@ -17,6 +18,8 @@ use super::timers::ExpiredLeases;
 use super::{KeaVersion, ServerConfig};
 use inherited::Inherited;
 
+pub use super::source::Files;
+
 /// Reads Kea configuration files: `Dhcp4` from one of them, `Dhcp6` from the same or another. `version` decides what
 /// they leave to Kea's defaults.
 ///
@@ -25,10 +28,37 @@ use inherited::Inherited;
 /// A file that cannot be read, is not JSON as Kea knows it, has a value of the wrong type or without a meaning, or has
 /// neither `Dhcp4` nor `Dhcp6`; and a second `Dhcp4` or `Dhcp6`.
 pub fn load(paths: &[PathBuf], version: KeaVersion) -> Result<ServerConfig, ConfigError> {
+    load_from(&FileSystem, paths, version)
+}
+
+/// The files of this machine.
+struct FileSystem;
+
+impl Files for FileSystem {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        // A pipe has bytes but no path to resolve, and cannot include itself.
+        fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+    }
+}
+
+/// The same with files from elsewhere.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_from(
+    files: &dyn Files,
+    paths: &[PathBuf],
+    version: KeaVersion,
+) -> Result<ServerConfig, ConfigError> {
     let mut config = ServerConfig::of(version);
     let (mut dhcp4_at, mut dhcp6_at) = (None, None);
     for path in paths {
-        let document = json::read(path)?;
+        let document = json::read(path, files)?;
         let top = document.named("configuration").map()?;
         let (dhcp4, dhcp6) = (top.get("Dhcp4"), top.get("Dhcp6"));
         if let Some(field) = dhcp4 {

@@ -1,6 +1,5 @@
 //! The characters of a configuration file and of the files that it includes, and where each of them stands.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +7,21 @@ use super::place::{ConfigError, Place};
 
 /// How many files may be open inside each other; Kea's own limit.
 const DEEPEST_INCLUDE: usize = 12;
+
+/// Where configuration files are.
+pub trait Files {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or it cannot be read.
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+
+    /// The one path of a file that has several, to notice one that includes itself.
+    fn resolve(&self, path: &Path) -> PathBuf {
+        path.to_path_buf()
+    }
+}
 
 /// One open file.
 struct File {
@@ -19,28 +33,27 @@ struct File {
 }
 
 impl File {
-    fn open(named: &Path, path: &Path) -> std::io::Result<Self> {
-        let bytes = fs::read(path)?;
-        let place = Place { file: Arc::from(named), line: 1, column: 1 };
-        // A pipe has bytes but no path to resolve, and cannot include itself.
-        let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        Ok(Self { place, identity, bytes, next: 0 })
+    fn open(path: &Path, files: &dyn Files) -> std::io::Result<Self> {
+        let bytes = files.read(path)?;
+        let place = Place { file: Arc::from(path), line: 1, column: 1 };
+        Ok(Self { place, identity: files.resolve(path), bytes, next: 0 })
     }
 }
 
 /// A stack of files, read one byte at a time. Kea splices an included file into the middle of the text, wherever a
 /// blank may stand, and so does this.
-pub(super) struct Source {
+pub(super) struct Source<'a> {
+    files: &'a dyn Files,
     /// The file that is read when nothing is included. Apart from the others, because there is always one.
     outer: File,
     included: Vec<File>,
 }
 
-impl Source {
+impl<'a> Source<'a> {
     /// Opens a file.
-    pub(super) fn open(path: &Path) -> Result<Self, ConfigError> {
-        match File::open(path, path) {
-            Ok(outer) => Ok(Self { outer, included: Vec::new() }),
+    pub(super) fn open(path: &Path, files: &'a dyn Files) -> Result<Self, ConfigError> {
+        match File::open(path, files) {
+            Ok(outer) => Ok(Self { files, outer, included: Vec::new() }),
             Err(source) => Err(ConfigError::Unreadable { file: path.to_path_buf(), source }),
         }
     }
@@ -177,11 +190,10 @@ impl Source {
     /// Kea opens the name as it is, so a relative one counts from the directory that Kea runs in. We often run in
     /// another one, where the next best meaning is the directory of the file that includes it.
     fn open_included(&self, name: &Path) -> std::io::Result<File> {
-        let as_kea = File::open(name, name);
+        let as_kea = File::open(name, self.files);
         match self.file().place.file.parent() {
             Some(directory) if as_kea.is_err() && name.is_relative() => {
-                let beside = directory.join(name);
-                File::open(&beside, &beside)
+                File::open(&directory.join(name), self.files)
             }
             _ => as_kea,
         }

@@ -3,14 +3,16 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod call;
-pub mod dnsmasq;
-pub mod eventhook;
 mod followed;
 mod granted;
 mod happening;
+mod lease;
+mod name;
+pub mod dhclient;
+pub mod dnsmasq;
+pub mod eventhook;
 pub mod invocation;
 pub mod kea;
-mod lease;
 mod observer;
 mod packed;
 pub mod reference;
@@ -19,3 +21,4 @@ pub mod variable;
 
 pub use call::{Call, Dialect, Memory};
 pub use followed::DEFAULT_LIMIT;
+pub use name::{DialectName, NotBuilt, Options, make};

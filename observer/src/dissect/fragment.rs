@@ -57,6 +57,15 @@ pub struct FragmentCounts {
     pub overlapped: u64,
 }
 
+/// What waits for its rest now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FragmentsWaiting {
+    /// Unfinished datagrams.
+    pub datagrams: usize,
+    /// Octets of memory behind them.
+    pub bytes: usize,
+}
+
 /// What makes fragments belong together. The tap is part of it: the same fragments may pass two taps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -127,6 +136,11 @@ impl Fragments {
 
     pub(super) fn counts(&self) -> FragmentCounts {
         self.counts
+    }
+
+    /// How much waits now.
+    pub(super) fn waiting(&self) -> FragmentsWaiting {
+        FragmentsWaiting { datagrams: self.entries.len(), bytes: self.bytes }
     }
 
     #[cfg(test)]

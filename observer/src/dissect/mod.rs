@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use datagram::{Datagram, MacAddress, VlanTag, VlanTags};
 pub use duplicate::{DuplicateCounts, DuplicateLimits, Duplicates};
-pub use fragment::{FragmentCounts, FragmentLimits};
+pub use fragment::{FragmentCounts, FragmentLimits, FragmentsWaiting};
 pub use skip::{Skip, SkipCounts};
 
 use crate::frame::Frame;
@@ -83,6 +83,11 @@ impl Dissector {
     /// What became of fragmented datagrams.
     pub fn fragments(&self) -> FragmentCounts {
         self.fragments.counts()
+    }
+
+    /// The unfinished datagrams of now.
+    pub fn fragments_waiting(&self) -> FragmentsWaiting {
+        self.fragments.waiting()
     }
 
     /// Frames that went in: every one was handed out or skipped.

@@ -110,6 +110,23 @@ fn known_format(path: &Path, file: &File) -> Result<Option<Format>, SeedError> {
     format(&file.bytes).map_err(unknown)
 }
 
+/// Reads what a lease file of any known format says, given its bytes and when it was last written. No other file is looked at.
+///
+/// # Errors
+///
+/// When the first line is of no known format.
+pub fn parse(path: &Path, bytes: Vec<u8>, written: Timestamp) -> Result<Seed, SeedError> {
+    let file = File { bytes, written };
+    let mut ledger = Ledger::default();
+    match known_format(path, &file)? {
+        None => {}
+        Some(Format::Kea) => kea_memfile::parse(path.into(), &file.bytes, &mut ledger),
+        Some(Format::IscDhcpd) => ledger = isc_dhcpd::parse(path.into(), &file.bytes),
+        Some(Format::Dnsmasq) => ledger = dnsmasq::parse(path.into(), &file.bytes, file.written),
+    }
+    Ok(ledger.into_seed())
+}
+
 /// Finds out whether [`read_all`] would take these files, without looking at more than how they begin.
 ///
 /// # Errors

@@ -25,6 +25,12 @@ pub struct Counters {
     pub exchanges_evicted: u64,
     /// Leases that were not remembered because the table was full.
     pub leases_over_limit: u64,
+    /// Leases that were left out because their message has more of them than hooks can be told of.
+    pub leases_left_out: u64,
+    /// Addresses and prefixes that a Reply gives a second time.
+    pub leases_repeated: u64,
+    /// Server identifiers that made room for others.
+    pub servers_forgotten: u64,
     /// Records in the DHCPv4 table now.
     pub leases4: u64,
     /// Records in the DHCPv6 table now.

@@ -7,6 +7,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+mod changes;
 mod counters;
 mod deadlines;
 mod event;
@@ -21,17 +22,19 @@ mod observed;
 mod place;
 mod records;
 mod seed;
+mod servers;
 mod table;
 mod v4;
 mod v6;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::config::ServerConfig;
 use crate::time::Timestamp;
 
+pub use changes::{LeaseChange, LeaseCursor};
 pub use counters::Counters;
 pub use event::{
     Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName,
@@ -46,6 +49,7 @@ use held::Held;
 use legs::Legs;
 use place::Places;
 use records::{End, Record, Records};
+use servers::Servers;
 
 /// How much the tracker keeps.
 #[derive(Clone, Copy, Debug)]
@@ -61,9 +65,6 @@ impl Default for Limits {
         Self { leases: 2_000_000, exchanges: 65_536 }
     }
 }
-
-/// How many server identifiers are learned; a network has a handful, a flood of forged answers must not fill memory.
-const MAX_SERVERS: usize = 1_024;
 
 /// The state machine from messages to lease events.
 #[derive(Debug)]
@@ -83,7 +84,9 @@ pub struct Tracker {
     /// be before the message that gave it; its end is not told as if it had come first.
     latest: Timestamp,
     /// Server identifiers seen in answers that count: a RELEASE or DECLINE for another server is not ours.
-    servers4: HashSet<Ipv4Addr>,
+    servers4: Servers<Ipv4Addr>,
+    /// Those of them that were not told as a change, where somebody wants to know.
+    new_servers4: Option<Vec<Ipv4Addr>>,
     /// Whether messages are told for which no server calls a hook.
     tells_heard: bool,
     events: VecDeque<LeaseEvent>,
@@ -105,7 +108,8 @@ impl Tracker {
             places: Places::default(),
             legs: Legs::default(),
             latest: Timestamp::EPOCH,
-            servers4: HashSet::new(),
+            servers4: Servers::default(),
+            new_servers4: None,
             tells_heard: false,
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -178,6 +182,7 @@ impl Tracker {
             leases6: self.leases6.len() as u64,
             deadlines: self.deadlines.len() as u64,
             leases_over_limit: self.leases4.over_limit() + self.leases6.over_limit(),
+            servers_forgotten: self.servers4.forgotten(),
             exchanges_evicted: self.exchanges4.evicted() + self.exchanges6.evicted(),
             ..self.counters
         }

@@ -14,7 +14,7 @@ use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Answers, Event, Exchange4, Lease4, LeaseState, MAX_SERVERS, Observed4, Occurrence, Place, Relay4,
+    Answers, Event, Exchange4, Lease4, LeaseState, Observed4, Occurrence, Place, Relay4,
     SubnetName, Tracker,
 };
 
@@ -162,9 +162,10 @@ impl Tracker {
 
     fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
         if let Some(server) = answer.message.server_id()
-            && self.servers4.len() < MAX_SERVERS
+            && self.servers4.hear(&server)
+            && let Some(new) = &mut self.new_servers4
         {
-            self.servers4.insert(server);
+            new.push(server);
         }
         let (client, xid) = (answer.message.chaddr, answer.message.xid);
         let question = match answer.message.message_type {

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::config::{HostnameFrom, IdentifierKind, Subnet6};
 use crate::dhcpv6::{IaKind, IaLease, IdentityAssociation, Message, MessageType};
 use crate::identity::{Duid, HardwareAddress};
@@ -22,6 +24,11 @@ use super::{
 
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
 const NO_BINDING: u16 = 3;
+
+/// How many leases of one message count, those that it gives and those that it takes away each. No server gives so many to
+/// one client; with thousands of them the environment of their one hook would be larger than the kernel takes
+/// (`execve(2)`: a quarter of the stack's limit, two million octets as a rule).
+const MOST_LEASES: usize = 128;
 
 /// What an answer has in common with its question.
 pub(super) type Key = (u32, Duid);
@@ -123,10 +130,20 @@ impl Tracker {
         let mut befores = Vec::new();
         let mut deleted = Vec::new();
         let mut event = Event::Commit;
+        let mut keys = SmallVec::<[_; 4]>::new();
         for ia in answer.message.identity_associations() {
-            deleted.extend(self.leave_others6(&view, &ia));
+            deleted.extend(self.leave_others6(&view, &ia, MOST_LEASES - deleted.len()));
             for granted in given(&ia) {
+                if keys.len() == MOST_LEASES {
+                    self.counters.leases_left_out += 1;
+                    continue;
+                }
                 let granted = view.lease(self, &ia, granted);
+                if keys.contains(&granted.key()) {
+                    self.counters.leases_repeated += 1;
+                    continue;
+                }
+                keys.push(granted.key());
                 let Grant { lease, before, extended } = self.grant6(at, &exchange, &view, &ia, granted);
                 event = extended.unwrap_or(event);
                 if let Some(lease) = lease {
@@ -153,8 +170,7 @@ impl Tracker {
         ia: &IdentityAssociation<'_>,
         mut granted: Lease6,
     ) -> Grant {
-        let key = (granted.kind == IaKind::PrefixDelegation, granted.address);
-        let Some(stored) = self.leases6.get(key).cloned() else {
+        let Some(stored) = self.leases6.get(granted.key()).cloned() else {
             self.leases6.store(&mut self.deadlines, granted.clone());
             return Grant { lease: Some(granted), before: None, extended: None };
         };
@@ -220,8 +236,8 @@ impl Tracker {
 
     /// Takes out of the table what the identity association held and the Reply does not give again: on the network where
     /// it gives something, or, where that does not tell, named with a lifetime of zero. What the client holds on another
-    /// network the server does not touch.
-    fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>) -> Vec<Lease6> {
+    /// network the server does not touch. No more than `most`; what is beyond ends in its own time.
+    fn leave_others6(&mut self, view: &View6, ia: &IdentityAssociation<'_>, most: usize) -> Vec<Lease6> {
         let owner = Owner::Association(view.duid.octets(), ia.iaid);
         let (withdrawn, given): (Vec<IaLease>, Vec<IaLease>) =
             ia.leases().partition(|lease| lease.valid_lifetime == Lifetime::Seconds(0));
@@ -237,7 +253,8 @@ impl Tracker {
                     .find_map(|given| self.is_same_network6(lease, given))
                     .unwrap_or_else(|| is_in(&withdrawn, lease.address))
         });
-        gone.into_iter().filter_map(|key| self.leases6.remove(key)).collect()
+        self.counters.leases_left_out += gone.len().saturating_sub(most) as u64;
+        gone.into_iter().take(most).filter_map(|key| self.leases6.remove(key)).collect()
     }
 
     /// Whether a lease and an address that takes its place are on one network. Without configuration an address tells by
@@ -260,6 +277,10 @@ impl Tracker {
         let mut deleted = Vec::new();
         for (ia, lease) in self.accepted(&exchange, |ia| ia.leases().take(1).collect()) {
             let Some(lease) = self.owned6(&exchange, ia, lease.address).cloned() else { continue };
+            if deleted.len() == MOST_LEASES {
+                self.counters.leases_left_out += 1;
+                continue;
+            }
             let kept = self
                 .released_state()
                 .and_then(|state| self.leases6.keep_released(&mut self.deadlines, at, &lease, state));
@@ -288,6 +309,10 @@ impl Tracker {
                 .owned6(&exchange, ia, lease.address)
                 .filter(|lease| !version.declines_only_running_leases() || running(lease));
             let Some(lease) = found.cloned() else { continue };
+            if leases.len() == MOST_LEASES {
+                self.counters.leases_left_out += 1;
+                continue;
+            }
             let declined = Lease6 {
                 duid: Duid::new(version.declined_duid()),
                 hwaddr: None,
@@ -332,7 +357,12 @@ impl Tracker {
             way: None,
             relay_information: None,
         };
-        let old = self.leases6.get(lease.key()).filter(|old| old.state == LeaseState::Registered).cloned();
+        let stored = self.leases6.get(lease.key());
+        let old = stored.filter(|old| old.state == LeaseState::Registered).cloned();
+        // Kea refuses to register what is leased. A server that does it must have ended the lease.
+        let leased = stored.filter(|_| old.is_none());
+        let end = leased.and_then(|leased| self.leases6.taken_over(at, leased));
+        self.emit_end(at, end);
         let event = if old.is_some() { Event::Renew } else { Event::Commit };
         self.leases6.store(&mut self.deadlines, lease.clone());
         self.emit(

@@ -187,3 +187,100 @@ fn thousands_of_associations_in_one_message_are_looked_at_once_each() {
     story.whole(&release, Direction::In).whole(&release.reply(refused()), Direction::Out);
     story.expect(["release: lease6_release", "release: leases6_committed(0,1)"]);
 }
+
+/// What a hook is started with really starts one.
+fn starts(call: &Invocation) {
+    use std::os::unix::ffi::OsStrExt;
+    let text = |bytes| std::ffi::OsStr::from_bytes(bytes);
+    let mut program = std::process::Command::new("/bin/true");
+    program.env_clear().envs(call.variables().map(|(name, value)| (text(name), text(value))));
+    assert!(program.status().unwrap().success());
+    // A pointer to each string counts as well.
+    let octets: usize = call.environment.iter().map(|string| string.to_bytes_with_nul().len() + 8).sum();
+    assert!(octets < 1_000_000, "{octets} octets are too near the two million that a kernel takes");
+}
+
+#[test]
+fn a_message_with_thousands_of_leases_starts_a_hook_all_the_same() {
+    let (mut story, client) = (Story::new(), wire6::client(1).duid(&[0xff; 130]));
+    let name = wire6::fqdn(&["(".repeat(63).as_str(); 3]);
+    let given = |part: u32| {
+        let address = |host| wire6::address(&format!("2001:db8::{part:x}:{host:x}"), 1, 9_999);
+        vec![wire6::na(1, (0..2_000).map(address).collect())]
+    };
+    let all = |story: &mut Story| {
+        let calls = story.calls().0;
+        calls.iter().for_each(starts);
+        calls
+    };
+    let request = client.request(vec![]);
+    let answer = request.reply(given(1)).with(name.clone());
+    story.at(0).whole(&request, Direction::In).whole(&answer, Direction::Out);
+    assert_eq!(all(&mut story).len(), 1);
+    assert_eq!((story.counters().leases6, story.counters().leases_left_out), (128, 1_872));
+
+    // Renewed, moved and given back.
+    let renew = client.renew(given(1));
+    story.at(1).whole(&renew, Direction::In).whole(&renew.reply(given(1)).with(name), Direction::Out);
+    assert_eq!(all(&mut story).len(), 129);
+    let renew = client.renew(given(1));
+    story.at(2).whole(&renew, Direction::In).whole(&renew.reply(given(2)), Direction::Out);
+    all(&mut story);
+    assert_eq!(story.counters().leases6, 128, "the old ones are gone");
+    let decline = client.decline(given(2));
+    story.at(3).whole(&decline, Direction::In).whole(&decline.reply(vec![]), Direction::Out);
+    assert_eq!(all(&mut story).len(), 129);
+    assert_eq!(story.counters().leases_left_out, 3 * 1_872, "of what is declined nothing was a lease but these");
+}
+
+#[test]
+fn who_holds_thousands_of_leases_gives_them_back_in_portions() {
+    let (mut story, client) = (Story::new(), wire6::client(1));
+    let one = |iaid| wire6::na(iaid, vec![wire6::address(&format!("2001:db8::{iaid:x}"), 1, 9_999)]);
+    for iaid in 0..300 {
+        story.at(0).replied(&client.request(vec![]), vec![one(iaid)]);
+    }
+    story.calls();
+    let release = client.release((0..300).map(one).collect());
+    story.at(1).whole(&release, Direction::In).whole(&release.reply(vec![]), Direction::Out);
+    let calls = story.calls();
+    calls.0.iter().for_each(starts);
+    calls.has(128, &[("DELETED_LEASES6_SIZE", "128"), ("OBSERVER_EVENT", "release")]);
+    // The rest is not forgotten: it ends in its own time.
+    assert_eq!((calls.0.len(), story.counters().leases6, story.counters().leases_left_out), (129, 172, 172));
+    story.at(20_000);
+    assert_eq!(story.calls().0.len(), 172);
+}
+
+#[test]
+fn an_address_that_is_twice_in_a_reply_is_one_lease() {
+    let (mut story, client) = (Story::new(), wire6::client(1));
+    let one = |iaid| wire6::na(iaid, vec![wire6::address("2001:db8::1", 1, 9_999)]);
+    let twice = || vec![one(1), one(2)];
+    story.at(0).replied(&client.request(twice()), twice()).expect(["commit: leases6_committed(1,0)"]);
+    assert_eq!((story.counters().leases6, story.counters().leases_repeated), (1, 1));
+}
+
+#[test]
+fn forged_servers_do_not_keep_the_real_one_from_being_learned() {
+    let mut story = Story::tapping(ServerConfig::default(), Answers::Both, Limits::default());
+    let (victim, other) = (client(1), client(2));
+    let forged = |number: u32| {
+        let [_, a, b, c] = number.to_be_bytes();
+        client(9).discover().offer("192.0.2.200").set(54, &[10, a, b, c])
+    };
+    story.at(0);
+    (0..5_000).for_each(|number| drop(story.answers(&forged(number)).calls()));
+    story.given(&victim, "192.0.2.100");
+    // Heard again and again in the flood, it is not forgotten.
+    for number in 5_000..8_000 {
+        if number % 500 == 0 {
+            story.given(&other, "192.0.2.101");
+            story.asks(&other.release("192.0.2.101")).calls();
+        }
+        story.answers(&forged(number)).expect_nothing();
+    }
+    story.asks(&victim.release("192.0.2.100"));
+    story.expect(["release: lease4_release", "release: leases4_committed(0,1)"]);
+    assert_eq!((story.counters().foreign_queries, story.counters().servers_forgotten), (0, 8_001 - 1_024));
+}

@@ -66,6 +66,24 @@ pub fn invocation(event: &LeaseEvent, version: KeaVersion) -> Option<Invocation>
     Some(Invocation { at: event.at, arguments, environment })
 }
 
+/// The hook points of Kea.
+pub const HOOK_POINTS: [&str; 14] = [
+    "lease4_renew",
+    "leases4_committed",
+    "lease4_release",
+    "lease4_decline",
+    "lease4_expire",
+    "lease4_recover",
+    "lease6_renew",
+    "lease6_rebind",
+    "leases6_committed",
+    "lease6_release",
+    "lease6_decline",
+    "lease6_expire",
+    "addr6_register",
+    "lease6_recover",
+];
+
 /// The name of the hook point: Kea's only argument. `None` for what is no hook point.
 pub fn hook_point(occurrence: &Occurrence) -> Option<&'static str> {
     Some(match occurrence {

@@ -1,11 +1,10 @@
 //! Answers of servers that are not the one that is observed.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::time::Timestamp;
-use crate::tracker::MAX_SERVERS;
+use crate::tracker::servers;
 
 use super::recent::Recent;
 use super::sighting::ServerId;
@@ -32,7 +31,7 @@ pub(super) struct Foreign {
 
 impl Foreign {
     pub(super) fn new() -> Self {
-        Self { told: Recent::new(MAX_SERVERS, DAY), answered: Recent::new(LIMIT, PATIENCE) }
+        Self { told: Recent::new(servers::LIMIT, DAY), answered: Recent::new(LIMIT, PATIENCE) }
     }
 
     /// A foreign server answers. Says whether that is to be told: how many answers were not.
@@ -76,17 +75,19 @@ impl Foreign {
 /// The servers that were heard: those whose answers count, and others.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
-    ours: HashSet<ServerId>,
-    others: HashSet<ServerId>,
+    ours: servers::Servers<ServerId>,
+    others: servers::Servers<ServerId>,
 }
 
 impl Servers {
     /// This one was heard.
     pub(super) fn heard(&mut self, server: &ServerId, ours: bool) {
-        let servers = if ours { &mut self.ours } else { &mut self.others };
-        if servers.len() < MAX_SERVERS && !servers.contains(server) {
-            servers.insert(server.clone());
-        }
+        if ours { &mut self.ours } else { &mut self.others }.hear(server);
+    }
+
+    /// How many made room for others.
+    pub(super) fn evicted(&self) -> u64 {
+        self.ours.forgotten() + self.others.forgotten()
     }
 
     /// Whether a question that names this server, or none, is for one whose answers count. Before any of ours of that

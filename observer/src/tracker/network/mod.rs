@@ -198,7 +198,8 @@ impl Watch {
 
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
-        let evicted = self.unanswered.evicted()
+        let evicted = self.servers.evicted()
+            + self.unanswered.evicted()
             + self.foreign.evicted()
             + self.exhaustion.evicted()
             + self.conflicts.evicted();
