@@ -11,7 +11,7 @@ use dhcp_observer::cli::{AttachArg, Cli, Command, DialectArg, Live, Replay};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::{HostnameFrom, KeaVersion, ServerConfig, kea};
 use dhcp_observer::deliver::Delivery;
-use dhcp_observer::dialect;
+use dhcp_observer::dialect::{self, DialectName};
 use dhcp_observer::dispatch::{Dispatch, Route};
 use dhcp_observer::frame::Interface;
 use dhcp_observer::{daemon, events, hook, render, replay, seed};
@@ -86,7 +86,9 @@ fn run_live(options: Live) -> Result<()> {
     let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea.kea_config, version)? });
     let dispatch = one_hook(options.dialect, version)?;
     let limits = hook::Limits {
-        max_running: usize::from(options.max_hooks),
+        max_running: DialectName::from(options.dialect)
+            .max_parallel()
+            .unwrap_or(usize::from(options.max_hooks)),
         max_queued: options.max_queue as usize,
         timeout: Some(options.hook_timeout),
         retries: options.hook_retries,

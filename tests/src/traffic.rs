@@ -85,7 +85,9 @@ impl Traffic {
             .with(message4::option::LEASE_TIME, self.lifetime.to_be_bytes());
         answer.op = 2;
         answer.yiaddr = address;
-        answer.options.extend(query.options.iter().filter(|(code, _)| *code == message4::option::CLIENT_ID).cloned());
+        answer
+            .options
+            .extend(query.options.iter().filter(|(code, _)| *code == message4::option::CLIENT_ID).cloned());
         answer.options.extend(answered.iter().cloned());
         self.frame(SERVER_MAC, station.mac(), (SERVER4, 67).into(), (address, 68).into(), answer.encode())
     }
@@ -122,8 +124,11 @@ impl Traffic {
         let mut query =
             Message6 { kind: kind as u8, transaction_id: self.transaction, options: identifiers.clone() };
         query.options.extend(associations.iter().map(Ia::encode));
-        let mut answer =
-            Message6 { kind: message6::Kind::Reply as u8, transaction_id: self.transaction, options: identifiers };
+        let mut answer = Message6 {
+            kind: message6::Kind::Reply as u8,
+            transaction_id: self.transaction,
+            options: identifiers,
+        };
         answer.options.extend(associations.iter().map(Ia::encode));
         answer.options.extend(answered.iter().cloned());
         let (query, answer) = (query.encode(), answer.encode());

@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn text_in_the_header_is_read_where_it_holds_no_options() {
-        for (overload, names) in [(0, ("boot", "/a/b")), (1, ("boot", "")), (2, ("", "/a/b")), (3, ("", ""))] {
+        for (overload, names) in [(0, ("boot", "/a/b")), (1, ("boot", "")), (2, ("", "/a/b")), (3, ("", ""))]
+        {
             let mut payload = datagram(&[53, 1, 5, 52, 1, overload, 255]);
             payload[SNAME.start..SNAME.start + 6].copy_from_slice(b"boot\0x");
             payload[FILE.start..FILE.start + 4].copy_from_slice(b"/a/b");

@@ -32,7 +32,12 @@ impl Renewed {
     }
 
     /// The leases that a committed exchange gives.
-    pub(super) fn granted4(&mut self, exchange: &Exchange4, leases: &[Lease4], event: &LeaseEvent) -> Vec<Lease> {
+    pub(super) fn granted4(
+        &mut self,
+        exchange: &Exchange4,
+        leases: &[Lease4],
+        event: &LeaseEvent,
+    ) -> Vec<Lease> {
         let renewed = std::mem::take(&mut self.0);
         let given = leases.iter().filter(|lease| lease.state == LeaseState::Default);
         let mut granted: Vec<Lease> = given.map(Lease::from).collect();

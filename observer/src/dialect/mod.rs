@@ -3,16 +3,16 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod call;
-mod followed;
-mod granted;
-mod happening;
-mod lease;
-mod name;
 pub mod dhclient;
 pub mod dnsmasq;
 pub mod eventhook;
+mod followed;
+mod granted;
+mod happening;
 pub mod invocation;
 pub mod kea;
+mod lease;
+mod name;
 mod observer;
 mod packed;
 pub mod reference;

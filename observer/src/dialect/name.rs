@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use super::Dialect;
+use super::dnsmasq::{self, Dnsmasq};
+use super::eventhook::EventHook;
 use super::kea::Kea;
+use super::{DEFAULT_LIMIT, Dialect};
 use crate::config::KeaVersion;
+use crate::hook::Output;
 use crate::tracker::network;
 
 /// The name of a dialect, as the command line and the configuration file have it.
@@ -22,12 +25,12 @@ pub enum DialectName {
 }
 
 /// What a dialect can be told. Each looks at what is its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Which Kea is imitated.
     pub version: KeaVersion,
-    /// dnsmasq: a call for plain renewals too, as its `--script-on-renewal` has it.
-    pub script_on_renewal: bool,
+    /// What dnsmasq's own configuration would say.
+    pub dnsmasq: dnsmasq::Options,
 }
 
 /// Why a dialect cannot be made.
@@ -45,8 +48,8 @@ pub fn make(name: DialectName, options: &Options) -> Result<Box<dyn Dialect>, No
         DialectName::Kea => Ok(Box::new(Kea::new(options.version))),
         // Each of these gets a line of its own.
         DialectName::Dhclient => Err(NotBuilt(name)),
-        DialectName::Eventhook => Err(NotBuilt(name)),
-        DialectName::Dnsmasq => Err(NotBuilt(name)),
+        DialectName::Eventhook => Ok(Box::new(EventHook::new(options.version, DEFAULT_LIMIT))),
+        DialectName::Dnsmasq => Ok(Box::new(Dnsmasq::new(options.dnsmasq.clone(), DEFAULT_LIMIT))),
     }
 }
 
@@ -61,6 +64,22 @@ impl DialectName {
             Self::Dhclient => "dhclient",
             Self::Eventhook => "eventhook",
             Self::Dnsmasq => "dnsmasq",
+        }
+    }
+
+    /// Where the output of its hooks goes when nobody says otherwise: that of an event hook goes nowhere.
+    pub const fn output(self) -> Output {
+        match self {
+            Self::Eventhook => Output::Null,
+            Self::Kea | Self::Dhclient | Self::Dnsmasq => Output::Ours,
+        }
+    }
+
+    /// How many of its hooks may run at once when nobody says otherwise; `None` for as many as there is room for.
+    pub const fn max_parallel(self) -> Option<usize> {
+        match self {
+            Self::Dnsmasq => Some(dnsmasq::MAX_PARALLEL),
+            Self::Kea | Self::Dhclient | Self::Eventhook => None,
         }
     }
 

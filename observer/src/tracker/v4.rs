@@ -14,8 +14,7 @@ use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Answers, Event, Exchange4, Lease4, LeaseState, Observed4, Occurrence, Place, Relay4,
-    SubnetName, Tracker,
+    Answers, Event, Exchange4, Lease4, LeaseState, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
 };
 
 /// The kind of a BOOTP question, which has no message type.

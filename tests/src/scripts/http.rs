@@ -93,8 +93,12 @@ fn serve(stream: &TcpStream, answer: impl FnOnce(&Request) -> Answer) -> Result<
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace();
     let (method, target) = (words.next().context("no method")?, words.next().context("no target")?);
-    let mut request =
-        Request { method: method.to_owned(), target: target.to_owned(), headers: Vec::new(), body: Vec::new() };
+    let mut request = Request {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;

@@ -54,7 +54,8 @@ impl Script {
         let output = command.current_dir(&self.directory).output().context("cannot start the observer")?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "replay: {}: {stderr}", output.status);
-        let hooks = stderr.lines().rev().find(|line| line.contains("hooks: ")).context("no line of totals")?;
+        let hooks =
+            stderr.lines().rev().find(|line| line.contains("hooks: ")).context("no line of totals")?;
         let count = |name: &str| {
             let mut words = hooks.split_whitespace();
             words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok())

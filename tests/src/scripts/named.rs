@@ -42,7 +42,9 @@ impl Named {
             let www = if zone == ZONES[0] { "www IN A 192.0.2.2\n" } else { "" };
             std::fs::write(
                 &file,
-                format!("$TTL 300\n@ IN SOA ns.example.net. root.example.net. 1 3600 600 86400 300\n@ IN NS ns.example.net.\n{www}"),
+                format!(
+                    "$TTL 300\n@ IN SOA ns.example.net. root.example.net. 1 3600 600 86400 300\n@ IN NS ns.example.net.\n{www}"
+                ),
             )?;
             configuration += &format!(
                 "zone \"{zone}\" {{ type primary; file \"{zone}\"; allow-update {{ key hook; }}; }};\n"
@@ -64,10 +66,7 @@ impl Named {
 
     /// The lines of a configuration that let a script change the zones.
     pub fn configuration(&self) -> String {
-        format!(
-            "DNS_DOMAIN=example.com\nDNS_SERVER=127.0.0.1\nDNS_KEY_FILE={}\n",
-            self.key.display()
-        )
+        format!("DNS_DOMAIN=example.com\nDNS_SERVER=127.0.0.1\nDNS_KEY_FILE={}\n", self.key.display())
     }
 
     /// What is in a zone beside its SOA, NS and `www`, as `name TYPE data`, names with their dots.
@@ -95,6 +94,9 @@ impl Named {
         for zone in ZONES {
             all.extend(self.records(zone)?);
         }
-        Ok(all.into_iter().map(|record| record.split(" DHCID ").next().unwrap_or_default().to_owned()).collect())
+        Ok(all
+            .into_iter()
+            .map(|record| record.split(" DHCID ").next().unwrap_or_default().to_owned())
+            .collect())
     }
 }

@@ -25,7 +25,8 @@ impl Netbox {
     /// Starts one that holds this address, which nobody tagged.
     pub fn start(namespace: &Namespace, taken: &str) -> Result<HttpServer<Self>> {
         let mut netbox = Self::default();
-        let object = json!({ "address": taken, "status": "active", "tags": [], "description": "the printer" });
+        let object =
+            json!({ "address": taken, "status": "active", "tags": [], "description": "the printer" });
         netbox.add("ip-addresses", object);
         HttpServer::start(namespace, netbox, Self::answer)
     }
@@ -40,7 +41,12 @@ impl Netbox {
             .iter()
             .filter(|((found, _), _)| found == kind)
             .map(|(_, object)| {
-                format!("{} {} {}", text(object, member), text(object, "dns_name"), text(object, "description"))
+                format!(
+                    "{} {} {}",
+                    text(object, member),
+                    text(object, "dns_name"),
+                    text(object, "description")
+                )
             })
             .collect();
         list.sort();

@@ -38,8 +38,16 @@ fn devices_are_told_once_and_so_are_their_moves() {
     for (address, hwaddr, said) in [
         ("192.0.2.1", a, "new device 02:00:00:00:00:01: 192.0.2.1, calls itself \"a b\\012\"\n"),
         ("192.0.2.1", a, ""),
-        ("192.0.2.2", a, "changed device 02:00:00:00:00:01: 192.0.2.2, before 192.0.2.1, calls itself \"a b\\012\"\n"),
-        ("192.0.2.1", a, "flip-flop device 02:00:00:00:00:01: 192.0.2.1, before 192.0.2.2, calls itself \"a b\\012\"\n"),
+        (
+            "192.0.2.2",
+            a,
+            "changed device 02:00:00:00:00:01: 192.0.2.2, before 192.0.2.1, calls itself \"a b\\012\"\n",
+        ),
+        (
+            "192.0.2.1",
+            a,
+            "flip-flop device 02:00:00:00:00:01: 192.0.2.1, before 192.0.2.2, calls itself \"a b\\012\"\n",
+        ),
         ("192.0.2.1", a, ""),
         ("192.0.2.5", b, "new device 02:00:00:00:00:02: 192.0.2.5, calls itself \"a b\\012\"\n"),
         ("192.0.2.6", "02:ee:00:00:00:01", ""),
@@ -60,7 +68,9 @@ fn devices_are_told_once_and_so_are_their_moves() {
     let told = std::fs::read_to_string(command).unwrap();
     assert_eq!(
         told,
-        format!("new,{a},192.0.2.1,,changed,{a},192.0.2.2,192.0.2.1,flip-flop,{a},192.0.2.1,192.0.2.2,new,{b},192.0.2.5,,")
+        format!(
+            "new,{a},192.0.2.1,,changed,{a},192.0.2.2,192.0.2.1,flip-flop,{a},192.0.2.1,192.0.2.2,new,{b},192.0.2.5,,"
+        )
     );
     let mail = std::fs::read_to_string(mail).unwrap();
     assert_eq!(mail.lines().filter(|line| line.starts_with("Subject: ")).count(), 4);

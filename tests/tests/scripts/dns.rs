@@ -26,8 +26,7 @@ impl Bench {
     fn new() -> Self {
         let (scratch, namespace) = (Scratch::new().unwrap(), Namespace::new().unwrap());
         let named = Named::start(&namespace, &scratch.directory("named").unwrap()).unwrap();
-        let script =
-            Script::install(&namespace, scratch.path(), "nsupdate", &named.configuration()).unwrap();
+        let script = Script::install(&namespace, scratch.path(), "nsupdate", &named.configuration()).unwrap();
         Self { named, script, scratch }
     }
 
@@ -51,8 +50,11 @@ fn name(text: &str) -> Options4 {
 }
 
 const NOTHING: &[&str] = &[];
-const ALPHA: &[&str] =
-    &["alpha.example.com.", "alpha.example.com. A 192.0.2.100", "100.2.0.192.in-addr.arpa. PTR alpha.example.com."];
+const ALPHA: &[&str] = &[
+    "alpha.example.com.",
+    "alpha.example.com. A 192.0.2.100",
+    "100.2.0.192.in-addr.arpa. PTR alpha.example.com.",
+];
 
 /// The records that `needs` cannot be had without.
 macro_rules! tools {
@@ -142,7 +144,10 @@ fn a_name_of_somebody_else_is_left_alone() {
     let said = String::from_utf8(bench.script.replay(&file, &[]).unwrap()).unwrap();
     let expected: BTreeSet<String> = ALPHA.iter().map(|&record| record.to_owned()).collect();
     assert_eq!(bench.named.names().unwrap(), expected);
-    assert!(said.contains("alpha.example.com is not the name of 192.0.2.102: somebody else has it"), "{said}");
+    assert!(
+        said.contains("alpha.example.com is not the name of 192.0.2.102: somebody else has it"),
+        "{said}"
+    );
     let www = bench.script.call("none", &[] as &[(&str, &str)]).unwrap();
     assert!(www.status.success(), "a hook point that is not known is no error");
 }
@@ -163,7 +168,8 @@ fn both_families_share_a_name_by_the_clients_duid() {
     };
     let ia = [Ia { items: vec![item(0x1000)], ..Ia::addresses(7) }];
     let fqdn = vec![(message6::option::FQDN, b"\0\x05alpha\x07example\x03com\0".to_vec())];
-    let reverse6 = "0.0.0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR alpha.example.com.";
+    let reverse6 =
+        "0.0.0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR alpha.example.com.";
     let both = [ALPHA, &["alpha.example.com. AAAA 2001:db8:1::1000", reverse6]].concat();
     let bind = |traffic: &mut Traffic| {
         traffic.bind4(station, ADDRESS, &asked, &name("alpha")).unwrap();

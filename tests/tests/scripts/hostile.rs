@@ -116,7 +116,11 @@ fn the_log_has_one_line_each() {
         .map(|(number, name)| {
             let name: String = as_hooks_get_it(name)
                 .into_iter()
-                .map(|octet| if plain(octet) { char::from(octet).to_string() } else { format!("\\{octet:03o}") })
+                .map(
+                    |octet| {
+                        if plain(octet) { char::from(octet).to_string() } else { format!("\\{octet:03o}") }
+                    },
+                )
                 .collect();
             let name = if name.is_empty() { name } else { format!(" \"{name}\"") };
             format!("leases4_committed: {} given to {}{name}", address(number), hwaddr(number))
@@ -294,7 +298,10 @@ fn delegated_prefixes_are_routed_whatever_the_client_is_called() {
         .collect();
     assert_eq!(routes(namespace).into_iter().collect::<BTreeSet<_>>(), expected);
     let said = String::from_utf8(log.replay(&capture, &[]).unwrap()).unwrap();
-    assert_eq!(said.lines().filter(|line| line.starts_with("leases6_committed: 2001:db8:8000:")).count(), COUNT);
+    assert_eq!(
+        said.lines().filter(|line| line.starts_with("leases6_committed: 2001:db8:8000:")).count(),
+        COUNT
+    );
     assert_eq!(said.lines().count(), COUNT);
     cage.check(&[]).unwrap();
 }

@@ -107,7 +107,10 @@ fn a_configuration_that_others_could_write_is_not_read() {
         let output = script.call("lease4_expire", &lease).unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.lines().count() == 1 && stderr.contains(word) && stderr.contains("log.conf"), "{stderr}");
+        assert!(
+            stderr.lines().count() == 1 && stderr.contains(word) && stderr.contains("log.conf"),
+            "{stderr}"
+        );
         assert!(!marker.exists(), "it was read");
     };
     for wrong in [0o620, 0o602, 0o666, 0o777, 0o664] {

@@ -18,14 +18,16 @@ fn every_call_is_one_line() {
     for name in ["kea-v4-renew", "kea-v4-decline", "kea-v6-relay"] {
         let recording = Recording::named(name);
         let kea = recording.kea_config();
-        let output =
-            script.replay(&recording.capture(), &["--settle", "90000", "--kea-config", kea.to_str().unwrap()]);
+        let output = script
+            .replay(&recording.capture(), &["--settle", "90000", "--kea-config", kea.to_str().unwrap()]);
         let text = String::from_utf8(output.unwrap()).unwrap();
         let calls = recording.calls().unwrap();
         for call in &calls {
             let begin = format!("{}: ", call.hook());
-            let address = call.any(&["LEASE4_ADDRESS", "LEASE6_ADDRESS", "LEASES4_AT0_ADDRESS", "LEASES6_AT0_ADDRESS"]);
-            let of_this = |line: &&str| line.starts_with(&begin) && line.contains(address.unwrap_or_default());
+            let address =
+                call.any(&["LEASE4_ADDRESS", "LEASE6_ADDRESS", "LEASES4_AT0_ADDRESS", "LEASES6_AT0_ADDRESS"]);
+            let of_this =
+                |line: &&str| line.starts_with(&begin) && line.contains(address.unwrap_or_default());
             assert!(text.lines().any(|line| of_this(&line)), "{begin} {address:?}: {text}");
         }
         assert!(text.lines().count() >= calls.len(), "{text}");
@@ -64,10 +66,7 @@ fn lines_say_what_happened() {
         "lease6_expire: 2001:db8::/56 of 00:03:00, state default\n"
     );
     let nothing = [("LEASES4_SIZE", "0"), ("DELETED_LEASES4_SIZE", "0")];
-    assert_eq!(
-        script.succeed("leases4_committed", &nothing).unwrap(),
-        "leases4_committed: no lease\n"
-    );
+    assert_eq!(script.succeed("leases4_committed", &nothing).unwrap(), "leases4_committed: no lease\n");
 }
 
 #[test]

@@ -29,8 +29,7 @@ fn objects_follow_the_leases() {
     let script = Script::install(&namespace, scratch.path(), "netbox", &text).unwrap();
     let file = scratch.path().join("told.pcap");
     let own = |last| Ipv4Addr::new(192, 0, 2, last);
-    let (none, name) =
-        (Options4::new(), |text: &str| vec![(option::HOST_NAME, text.as_bytes().to_vec())]);
+    let (none, name) = (Options4::new(), |text: &str| vec![(option::HOST_NAME, text.as_bytes().to_vec())]);
     let prefix = |text: &str| {
         let item = Item6 { address: text.parse().unwrap(), prefix_length: 56, preferred: 1800, valid: 3600 };
         [Ia { items: vec![item], ..Ia::prefixes(1) }]
@@ -46,9 +45,7 @@ fn objects_follow_the_leases() {
     traffic.bind4(Station(1), own(1), &none, &name("uno")).unwrap();
     traffic.release4(Station(2), own(2), &none).unwrap();
     traffic.release4(Station(9), own(9), &none).unwrap();
-    traffic
-        .exchange6(Kind::Release, Station(4), &prefix("2001:db8:8000:100::"), &Vec::new(), None)
-        .unwrap();
+    traffic.exchange6(Kind::Release, Station(4), &prefix("2001:db8:8000:100::"), &Vec::new(), None).unwrap();
     traffic.pass(5.0);
     traffic.bind4(Station(5), own(2), &none, &name("three")).unwrap();
     traffic.write(&file).unwrap();
@@ -68,7 +65,9 @@ fn objects_follow_the_leases() {
         netbox.list("prefixes", "prefix"),
         ["2001:db8:8000::/56  DHCP client 00:03:00:01:02:00:5e:00:00:03"]
     );
-    for ((kind, _), object) in netbox.objects.iter().filter(|(_, object)| object["description"] != "the printer") {
+    for ((kind, _), object) in
+        netbox.objects.iter().filter(|(_, object)| object["description"] != "the printer")
+    {
         assert_eq!(object["status"], if kind == "prefixes" { "active" } else { "dhcp" });
         assert_eq!(object["tags"][0]["slug"], "dhcp-observer");
     }

@@ -40,7 +40,8 @@ fn every_call_arrives_with_all_its_variables() {
         let fits = |request: &Request| {
             let body: Value = serde_json::from_slice(&request.body).unwrap();
             let variables = body["variables"].as_object().unwrap();
-            let same = |(name, value): &(String, String)| variables.get(name).and_then(Value::as_str) == Some(value);
+            let same =
+                |(name, value): &(String, String)| variables.get(name).and_then(Value::as_str) == Some(value);
             body["hook_point"] == *call.hook()
                 && body["attempt"] == 1
                 && call.env.iter().filter(|(name, _)| name != "OBSERVER_ATTEMPT").all(same)

@@ -171,13 +171,7 @@ fn is_text(payload: &[u8]) -> bool {
 }
 
 /// Appends one field and gives what is behind it. The caller has made sure that there is enough.
-fn write_field<'a>(
-    field: Field,
-    whole: &[u8],
-    rest: &'a [u8],
-    as_text: bool,
-    out: &mut Vec<u8>,
-) -> &'a [u8] {
+fn write_field<'a>(field: Field, whole: &[u8], rest: &'a [u8], as_text: bool, out: &mut Vec<u8>) -> &'a [u8] {
     let (octets, behind) = rest.split_at_checked(field.size(as_text)).unwrap_or((rest, &[]));
     let number = || octets.iter().fold(0_u32, |number, &octet| number << 8 | u32::from(octet));
     match field {

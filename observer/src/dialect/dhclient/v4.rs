@@ -255,10 +255,11 @@ impl Clients {
             (query.message.message_type == Some(MessageType::REQUEST)).then(|| request_kind(query))
         });
         let is_known_address = client.lease.as_ref().is_some_and(|lease| lease.address == address);
-        let is_again = client.lease.as_ref().and_then(|lease| lease.answered).is_some_and(|(xid, of, when)| {
-            let patience = ANSWERED_AGAIN.min(renewal_time(answer) / 2);
-            (xid, of) == (answer.message.xid, kind) && at.since(when) < patience
-        });
+        let is_again =
+            client.lease.as_ref().and_then(|lease| lease.answered).is_some_and(|(xid, of, when)| {
+                let patience = ANSWERED_AGAIN.min(renewal_time(answer) / 2);
+                (xid, of) == (answer.message.xid, kind) && at.since(when) < patience
+            });
         if is_again && is_known_address {
             return;
         }
@@ -281,10 +282,7 @@ impl Clients {
             let with_old = before.as_ref().map(|before| ("old_", before));
             let told: Vec<_> = [("new_", &values)].into_iter().chain(with_old).collect();
             let (cause, requests) = (Some(event), true);
-            client.say(
-                Say { reason, at, event: means, cause, changes, values: &told, requests },
-                outlet,
-            );
+            client.say(Say { reason, at, event: means, cause, changes, values: &told, requests }, outlet);
         }
         let had_lease = client.has_lease();
         client.ended = None;
@@ -310,13 +308,7 @@ impl Clients {
     }
 
     /// The server has given another client's address away: that client no longer has it.
-    fn taken_over(
-        &mut self,
-        event: &LeaseEvent,
-        address: Ipv4Addr,
-        by: Option<usize>,
-        outlet: &mut Outlet,
-    ) {
+    fn taken_over(&mut self, event: &LeaseEvent, address: Ipv4Addr, by: Option<usize>, outlet: &mut Outlet) {
         if let Some(slot) = self.by_address.get(&address).copied().filter(|slot| Some(*slot) != by) {
             self.end(slot, event.at, "EXPIRE", Event::Expire, None, outlet);
         }
@@ -327,9 +319,10 @@ impl Clients {
         let Some(slot) = exchange.either().and_then(|observed| self.find(observed)) else { return };
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.search = None;
-        let claimed = exchange.query.as_deref().map(|query| {
-            query.message.requested_address().unwrap_or(query.message.ciaddr)
-        });
+        let claimed = exchange
+            .query
+            .as_deref()
+            .map(|query| query.message.requested_address().unwrap_or(query.message.ciaddr));
         let held = client.lease.as_ref().map(|lease| lease.address);
         if held.is_some() && (claimed.is_none() || claimed == held) {
             self.end(slot, event.at, "EXPIRE", Event::Expire, Some(event), outlet);
@@ -348,8 +341,7 @@ impl Clients {
             _ => return,
         };
         let Some(slot) = self.find(query) else { return };
-        let held =
-            self.clients.get(slot).and_then(|client| client.lease.as_ref()).map(|lease| lease.address);
+        let held = self.clients.get(slot).and_then(|client| client.lease.as_ref()).map(|lease| lease.address);
         if held.is_some() && held == address {
             self.end(slot, event.at, reason, means, Some(event), outlet);
         }
@@ -626,7 +618,10 @@ fn request_kind(query: &Observed4) -> RequestKind {
 /// When the client renews: half the lease time, or what option 58 says if that is sooner.
 fn renewal_time(answer: &Observed4) -> Duration {
     let option = answer.message.options.get(58);
-    let said = option.as_deref().and_then(|octets| octets.first_chunk::<4>()).map(|octets| u32::from_be_bytes(*octets));
+    let said = option
+        .as_deref()
+        .and_then(|octets| octets.first_chunk::<4>())
+        .map(|octets| u32::from_be_bytes(*octets));
     let half = answer.message.lease_time().unwrap_or(u32::MAX) / 2;
     Duration::from_secs(said.map_or(half, |said| said.min(half)).into())
 }

@@ -283,9 +283,8 @@ impl Clients {
         let Some(slot) = known.or_else(|| self.insert(asker)) else { return };
         let Some(client) = self.clients.get_mut(slot) else { return };
         let xid = answer.message.transaction_id;
-        let is_again = client
-            .answered
-            .is_some_and(|(last, when)| last == xid && event.at.since(when) < ANSWERED_AGAIN);
+        let is_again =
+            client.answered.is_some_and(|(last, when)| last == xid && event.at.since(when) < ANSWERED_AGAIN);
         if is_again {
             return;
         }

@@ -64,9 +64,8 @@ pub(super) fn values(at: Timestamp, answer: &Message, suspects: &mut Suspects) -
             continue;
         }
         let Some(payload) = answer.options.get(code) else { continue };
-        let write = |out: &mut Vec<u8>| {
-            option(code).1.write(&payload, out) && suspects.pass(check4(code), out)
-        };
+        let write =
+            |out: &mut Vec<u8>| option(code).1.write(&payload, out) && suspects.pass(check4(code), out);
         match option(code).0 {
             Some(name) => values.set(name, write),
             None => values.set(&option_name(code.into()), write),

@@ -4,13 +4,13 @@ use std::net::Ipv6Addr;
 
 use crate::dhcpv4::{agent_sub_option, code as code4};
 use crate::dhcpv6::{IaKind, code as code6};
+use crate::dialect::Call;
+use crate::dialect::happening::{Exchange, Happening, interface, own_event};
 use crate::dialect::invocation::{Invocation, Strings};
 use crate::dialect::lease::Lease;
 use crate::dialect::observer;
 use crate::dialect::text;
 use crate::dialect::variable::write_one;
-use crate::dialect::happening::{Exchange, Happening, interface, own_event};
-use crate::dialect::Call;
 use crate::identity::{HardwareAddress, Identifier};
 use crate::time::Timestamp;
 use crate::tracker::{Exchange4, Exchange6};
@@ -193,15 +193,12 @@ fn data4(environment: &mut Strings, exchange: &Exchange4) {
     supplied(environment, "DNSMASQ_SUPPLIED_HOSTNAME", &option(code4::HOST_NAME));
     let vendors = option(code4::VENDOR_IDENTIFYING);
     let device = broadband_device(&vendors);
-    for (code, name) in
-        [(1, "DNSMASQ_CPEWAN_OUI"), (2, "DNSMASQ_CPEWAN_SERIAL"), (3, "DNSMASQ_CPEWAN_CLASS")]
+    for (code, name) in [(1, "DNSMASQ_CPEWAN_OUI"), (2, "DNSMASQ_CPEWAN_SERIAL"), (3, "DNSMASQ_CPEWAN_CLASS")]
     {
         supplied(environment, name, &agent_sub_option(device.iter().copied(), code).unwrap_or_default());
     }
     let agent = || query.options.pieces(code4::RELAY_AGENT_INFORMATION);
-    for (code, name) in
-        [(1, "DNSMASQ_CIRCUIT_ID"), (6, "DNSMASQ_SUBSCRIBER_ID"), (2, "DNSMASQ_REMOTE_ID")]
-    {
+    for (code, name) in [(1, "DNSMASQ_CIRCUIT_ID"), (6, "DNSMASQ_SUBSCRIBER_ID"), (2, "DNSMASQ_REMOTE_ID")] {
         supplied(environment, name, &agent_sub_option(agent(), code).unwrap_or_default());
     }
     let requested = option(code4::PARAMETER_REQUEST_LIST);
@@ -235,8 +232,9 @@ fn user_classes4(environment: &mut Strings, exchange: &Exchange4) {
     else {
         return;
     };
-    let classes = counted(&payload, |rest| rest.split_first().map(|(length, rest)| (usize::from(*length), rest)))
-        .unwrap_or_else(|| vec![&payload]);
+    let classes =
+        counted(&payload, |rest| rest.split_first().map(|(length, rest)| (usize::from(*length), rest)))
+            .unwrap_or_else(|| vec![&payload]);
     let pieces = classes.into_iter().flat_map(|class| class.split(|&octet| octet == 0));
     for (index, class) in pieces.enumerate() {
         supplied(environment, &format!("DNSMASQ_USER_CLASS{index}"), class);

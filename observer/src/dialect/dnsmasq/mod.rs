@@ -166,11 +166,7 @@ impl Dnsmasq {
         let from = (is_v4, name.clone(), Key::V4(std::net::Ipv4Addr::UNSPECIFIED));
         let holders = self.names.range(from..).take_while(|(v4, held, _)| *v4 == is_v4 && *held == name);
         let loser = holders.map(|(_, _, key)| *key).find(|other| {
-            *other != key
-                && self
-                    .leases
-                    .get(*other)
-                    .is_some_and(|other| is_v4 || duid(other) != duid(lease))
+            *other != key && self.leases.get(*other).is_some_and(|other| is_v4 || duid(other) != duid(lease))
         });
         let Some(before) = loser.and_then(|loser| self.leases.get(loser).cloned()) else { return };
         let lease = with_name(before.clone(), Octets::default());
@@ -188,14 +184,27 @@ impl Dnsmasq {
     }
 
     /// The server has said that the client holds a lease. `name` is the one that the exchange gives, if any.
-    fn grant(&mut self, lease: Lease, name: Option<Octets>, manner: Manner, happening: Happening<'_>, wanted: bool) {
+    fn grant(
+        &mut self,
+        lease: Lease,
+        name: Option<Octets>,
+        manner: Manner,
+        happening: Happening<'_>,
+        wanted: bool,
+    ) {
         let key = lease.key();
         if self.leases.get(key).is_some_and(|known| !known.is_same_client(&lease)) {
             self.del(key, happening);
         }
         let before = self.leases.get(key).cloned();
-        let keeps_name = || before.as_ref().map(hostname).unwrap_or_default().into();
-        let lease = with_name(lease, name.unwrap_or_else(keeps_name));
+        let keeps_name = || match &before {
+            Some(before) => hostname(before).into(),
+            // A lease that is told of at the start has the name that is stored with it.
+            None if happening.is_announcement() => name::legal(hostname(&lease)).unwrap_or_default().into(),
+            None => Octets::default(),
+        };
+        let name = name.unwrap_or_else(keeps_name);
+        let lease = with_name(lease, name);
         let Some(before) = before else {
             if wanted && self.leases.has_room(key) {
                 self.take_name(&lease, happening);
@@ -348,7 +357,8 @@ fn hwaddr6(exchange: &Exchange6) -> Option<HardwareAddress> {
     if query.message.relays.is_empty() {
         return query.source_mac.map(HardwareAddress::ethernet);
     }
-    let (htype, octets) = query.message.relay_option(code6::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
+    let (htype, octets) =
+        query.message.relay_option(code6::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
     Some(HardwareAddress::new(u16::from_be_bytes(*htype), octets, octets.len()))
 }
 
@@ -451,7 +461,8 @@ impl Dialect for Dnsmasq {
             return;
         }
         if let Some(key) = self.leases.recall(key, value) {
-            let name = self.leases.get(key).map(|lease| hostname(lease).to_ascii_lowercase()).unwrap_or_default();
+            let name =
+                self.leases.get(key).map(|lease| hostname(lease).to_ascii_lowercase()).unwrap_or_default();
             if !name.is_empty() {
                 self.names.insert((matches!(key, Key::V4(_)), name, key));
             }

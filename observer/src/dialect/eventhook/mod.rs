@@ -14,16 +14,13 @@ use crate::dhcpv4;
 use crate::dhcpv6::{MessageType as Type6, code as code6};
 use crate::frame::Interface;
 use crate::time::Timestamp;
-use crate::tracker::{
-    Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Observed4, Occurrence,
-};
+use crate::tracker::{Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Observed4, Occurrence};
 
 use super::followed::Followed;
 use super::granted::Renewed;
 use super::happening::{Exchange, Happening};
 use super::lease::{Key, Lease};
 use super::{Call, Dialect, Memory};
-
 
 /// The status of a Reply to Confirm when the client has moved to another link (RFC 8415 section 21.13).
 const NOT_ON_LINK: u16 = 4;
