@@ -92,11 +92,17 @@ impl Observer {
         more: &[&str],
     ) -> Result<Self> {
         let script = script.to_str().context("a path that is not UTF-8")?;
-        Self::start_with(namespace, directory, &[&["--iface", interface, "--script", script], more].concat())
+        let arguments = [&["--iface", interface, "--script", script], more].concat();
+        Self::start_with(namespace, directory, interface, &arguments)
     }
 
-    /// Starts one with these arguments, and waits until it says that it is ready.
-    pub fn start_with(namespace: &Namespace, directory: &Path, arguments: &[&str]) -> Result<Self> {
+    /// Starts one with these arguments, by which it begins with `interface`, and waits until it says that it is ready.
+    pub fn start_with(
+        namespace: &Namespace,
+        directory: &Path,
+        interface: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
@@ -104,7 +110,7 @@ impl Observer {
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         detach.arg("detach");
         // By the name that it was given, else by its interfaces.
-        let pairs = |option| more.windows(2).filter(move |pair| pair.first() == Some(&option));
+        let pairs = |option| arguments.windows(2).filter(move |pair| pair.first() == Some(&option));
         match pairs("--instance").next() {
             Some(instance) => detach.args(instance),
             None => detach.args(["--iface", interface]).args(pairs("--iface").flatten()),
@@ -122,11 +128,6 @@ impl Observer {
             Ok((self.process.stderr().matches(text).count() >= times).then_some(()))
         })
         .with_context(|| self.process.stderr())
-    }
-
-    /// What it has written to its log so far.
-    pub fn log(&self) -> String {
-        self.process.stderr()
     }
 
     /// Sends it a signal.
