@@ -68,7 +68,7 @@ fn locate() -> Result<PathBuf> {
 pub struct Observer {
     process: Process,
     /// What removes its pins.
-    detach: Option<Command>,
+    detach: Command,
 }
 
 /// What an observer left behind.
@@ -92,11 +92,17 @@ impl Observer {
         more: &[&str],
     ) -> Result<Self> {
         let script = script.to_str().context("a path that is not UTF-8")?;
-        Self::start_with(namespace, directory, &[&["--iface", interface, "--script", script], more].concat())
+        let arguments = [&["--iface", interface, "--script", script], more].concat();
+        Self::start_with(namespace, directory, interface, &arguments)
     }
 
-    /// Starts one with these arguments, and waits until it says that it is ready.
-    pub fn start_with(namespace: &Namespace, directory: &Path, arguments: &[&str]) -> Result<Self> {
+    /// Starts one with these arguments, by which it begins with `interface`, and waits until it says that it is ready.
+    pub fn start_with(
+        namespace: &Namespace,
+        directory: &Path,
+        interface: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
@@ -105,15 +111,13 @@ impl Observer {
         detach.arg("detach");
         // By the name that it was given, else by its interfaces.
         let pairs = |option| arguments.windows(2).filter(move |pair| pair.first() == Some(&option));
-        let named: Vec<_> = match pairs("--instance").next() {
-            Some(instance) => instance.to_vec(),
-            None => pairs("--iface").flatten().copied().collect(),
+        let of_file = ["--iface", interface];
+        let of_arguments: Vec<_> = pairs("--iface").flatten().copied().collect();
+        match pairs("--instance").next() {
+            Some(instance) => detach.args(instance),
+            None if of_arguments.is_empty() => detach.args(of_file),
+            None => detach.args(of_arguments),
         };
-        // Without a name it would remove what is of other tests' observers too.
-        let detach = (!named.is_empty()).then(|| {
-            detach.args(named);
-            detach
-        });
         let ready = process.wait_for_log("ready", PATIENCE);
         let observer = Self { process, detach };
         ready.map(|()| observer)
@@ -127,11 +131,6 @@ impl Observer {
             Ok((self.process.stderr().matches(text).count() >= times).then_some(()))
         })
         .with_context(|| self.process.stderr())
-    }
-
-    /// What it has written to its log so far.
-    pub fn log(&self) -> String {
-        self.process.stderr()
     }
 
     /// Sends it a signal.
@@ -161,7 +160,7 @@ impl Drop for Observer {
         if let Ok(true) = self.process.is_running() {
             let _ = self.process.signal(Signal::SIGKILL);
             let _ = self.process.wait(PATIENCE);
-            let _ = self.detach.as_mut().map(Command::output);
+            let _ = self.detach.output();
         }
     }
 }

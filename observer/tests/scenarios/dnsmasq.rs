@@ -11,7 +11,7 @@ use dhcp_observer::dialect::{Call, DEFAULT_LIMIT, Dialect};
 use dhcp_observer::frame::Interface;
 use dhcp_observer::replay::{self, replay};
 use dhcp_observer::seed::Seed;
-use dhcp_observer::tracker::{Answers, network};
+use dhcp_observer::tracker::{Answers, Limits, network};
 use serde_json::Value;
 
 use crate::listener::{Listener, arguments, variable};
