@@ -133,6 +133,11 @@ impl Observer {
         .with_context(|| self.process.stderr())
     }
 
+    /// What it has written to its log so far.
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.process.signal(signal)
