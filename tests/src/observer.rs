@@ -68,7 +68,7 @@ fn locate() -> Result<PathBuf> {
 pub struct Observer {
     process: Process,
     /// What removes its pins.
-    detach: Command,
+    detach: Option<Command>,
 }
 
 /// What an observer left behind.
@@ -91,18 +91,29 @@ impl Observer {
         script: &Path,
         more: &[&str],
     ) -> Result<Self> {
+        let script = script.to_str().context("a path that is not UTF-8")?;
+        Self::start_with(namespace, directory, &[&["--iface", interface, "--script", script], more].concat())
+    }
+
+    /// Starts one with these arguments, and waits until it says that it is ready.
+    pub fn start_with(namespace: &Namespace, directory: &Path, arguments: &[&str]) -> Result<Self> {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
-        command.args(["--iface", interface, "--script"]).arg(script).args(more).current_dir(directory);
+        command.args(arguments).current_dir(directory);
         let mut process = Process::start("observer", command, directory)?;
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         detach.arg("detach");
         // By the name that it was given, else by its interfaces.
-        let pairs = |option| more.windows(2).filter(move |pair| pair.first() == Some(&option));
-        match pairs("--instance").next() {
-            Some(instance) => detach.args(instance),
-            None => detach.args(["--iface", interface]).args(pairs("--iface").flatten()),
+        let pairs = |option| arguments.windows(2).filter(move |pair| pair.first() == Some(&option));
+        let named: Vec<_> = match pairs("--instance").next() {
+            Some(instance) => instance.to_vec(),
+            None => pairs("--iface").flatten().copied().collect(),
         };
+        // Without a name it would remove what is of other tests' observers too.
+        let detach = (!named.is_empty()).then(|| {
+            detach.args(named);
+            detach
+        });
         let ready = process.wait_for_log("ready", PATIENCE);
         let observer = Self { process, detach };
         ready.map(|()| observer)
@@ -118,14 +129,14 @@ impl Observer {
         .with_context(|| self.process.stderr())
     }
 
+    /// What it has written to its log so far.
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.process.signal(signal)
-    }
-
-    /// Its log until now.
-    pub fn log(&self) -> String {
-        self.process.stderr()
     }
 
     /// Kills it, as the kernel does when it needs memory, and gives back its log.
@@ -150,7 +161,7 @@ impl Drop for Observer {
         if let Ok(true) = self.process.is_running() {
             let _ = self.process.signal(Signal::SIGKILL);
             let _ = self.process.wait(PATIENCE);
-            let _ = self.detach.output();
+            let _ = self.detach.as_mut().map(Command::output);
         }
     }
 }
