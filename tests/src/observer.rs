@@ -104,10 +104,10 @@ impl Observer {
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         detach.arg("detach");
         // By the name that it was given, else by its interfaces.
-        let pairs = |option| more.windows(2).filter(move |pair| pair.first() == Some(&option));
+        let pairs = |option| arguments.windows(2).filter(move |pair| pair.first() == Some(&option));
         match pairs("--instance").next() {
             Some(instance) => detach.args(instance),
-            None => detach.args(["--iface", interface]).args(pairs("--iface").flatten()),
+            None => detach.args(pairs("--iface").flatten()),
         };
         let ready = process.wait_for_log("ready", PATIENCE);
         let observer = Self { process, detach };
@@ -132,11 +132,6 @@ impl Observer {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.process.signal(signal)
-    }
-
-    /// Its log until now.
-    pub fn log(&self) -> String {
-        self.process.stderr()
     }
 
     /// Kills it, as the kernel does when it needs memory, and gives back its log.
