@@ -80,6 +80,7 @@ impl Daemon {
             log: Log { format: self.config.log.format, ..new.log },
             capture: self.config.capture,
             server: std::mem::take(&mut self.config.server),
+            store: std::mem::take(&mut self.config.store),
             limits: Limits { leases, exchanges, fragments, ring_size, ..new.limits },
             ..new
         };
@@ -100,6 +101,7 @@ fn restart_only(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("capture", old.capture != new.capture),
         ("server", old.server != new.server),
+        ("store", old.store != new.store),
         ("log.format", old.log.format != new.log.format),
         ("limits.leases", old.limits.leases != new.limits.leases),
         ("limits.exchanges", old.limits.exchanges != new.limits.exchanges),

@@ -73,7 +73,7 @@ pub struct Options {
 }
 
 /// How much the store keeps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Changes that wait for the writer. No more are taken then.
     pub queued: usize,
