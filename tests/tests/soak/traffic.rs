@@ -27,7 +27,8 @@ const LEASES: usize = 8;
 
 /// A conversation under way.
 pub struct Traffic {
-    stop: Arc<AtomicBool>,
+    stop_client: Arc<AtomicBool>,
+    stop_server: Arc<AtomicBool>,
     client: JoinHandle<Vec<Deed>>,
     server: JoinHandle<()>,
 }
@@ -35,21 +36,22 @@ pub struct Traffic {
 impl Traffic {
     /// Begins, with so long between one exchange and the next, and with clients from this number on.
     pub fn start(cable: &Cable, pace: Duration, first: u32) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let [stop_client, stop_server] = [false, false].map(|stop| Arc::new(AtomicBool::new(stop)));
         let (near, far) = (cable.server.clone(), cable.client.clone());
         let socket = PacketSocket::open(&near).unwrap();
-        let (stopped, answering) = (Arc::clone(&stop), near.clone());
+        let (stopped, answering) = (Arc::clone(&stop_server), near.clone());
         let server = std::thread::spawn(move || serve(&answering, &socket, &stopped));
         let socket = PacketSocket::open(&far).unwrap();
-        let stopped = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop_client);
         let client = std::thread::spawn(move || talk(&near, &socket, (pace, first), &stopped));
-        Self { stop, client, server }
+        Self { stop_client, stop_server, client, server }
     }
 
     /// Ends it, and gives back what hooks are to be told of, in order. Panics when a question had no answer.
     pub fn finish(self) -> Vec<Deed> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop_client.store(true, Ordering::Relaxed);
         let deeds = self.client.join();
+        self.stop_server.store(true, Ordering::Relaxed);
         self.server.join().unwrap();
         deeds.unwrap()
     }
