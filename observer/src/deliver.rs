@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::dispatch::{Dispatch, Dispatched, Route};
+use crate::frame::RingPlace;
 use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec};
 use crate::render;
 use crate::store::{CallId, Gap, Report, StoredCall};
@@ -223,6 +224,13 @@ impl Delivery {
     pub fn commit(&mut self, leases: impl Iterator<Item = LeaseChange>, latest: Timestamp) {
         if let Some(keep) = &mut self.keep {
             keep.commit(leases, latest);
+        }
+    }
+
+    /// Says up to where the ring is read, for what is committed from now on. `None` leaves it as it was.
+    pub fn set_read_up_to(&mut self, place: Option<RingPlace>) {
+        if let (Some(keep), Some(place)) = (&mut self.keep, place) {
+            keep.set_read_up_to(place);
         }
     }
 

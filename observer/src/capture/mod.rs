@@ -13,3 +13,4 @@ mod interfaces;
 pub(crate) mod netlink;
 mod promiscuous;
 mod reader;
+mod rewind;
