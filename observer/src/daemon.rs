@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::capture::counters::Counters;
 use crate::capture::check;
+use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
 use crate::clock::Clock;
 use crate::config::ServerConfig;

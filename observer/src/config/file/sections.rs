@@ -150,10 +150,11 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
 /// `[store]`
 pub(super) fn store(section: &Section<'_, '_>) -> Store {
     let defaults = Store::default();
-    let directory = section.get("directory", "an absolute path, or \"none\"", |value| match value.as_str()? {
-        "none" => Some(None),
-        _ => value::absolute(value).map(Some),
-    });
+    let directory =
+        section.get("directory", "an absolute path, or \"none\"", |value| match value.as_str()? {
+            "none" => Some(None),
+            _ => value::absolute(value).map(Some),
+        });
     let durability = [("process", Durability::Process), ("power", Durability::Power)];
     let number = |key, default: usize| {
         let found = section.number(key, 1..=i64::from(u32::MAX));
