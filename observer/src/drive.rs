@@ -10,6 +10,7 @@ use crate::dhcpv4;
 use crate::dhcpv6;
 use crate::dissect::{
     Datagram, Dissector, DuplicateCounts, DuplicateLimits, Duplicates, FragmentCounts, FragmentLimits,
+    FragmentsWaiting,
 };
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
@@ -193,6 +194,11 @@ impl Driver {
     /// What became of fragmented datagrams.
     pub fn fragments(&self) -> FragmentCounts {
         self.dissector.fragments()
+    }
+
+    /// The unfinished datagrams of now.
+    pub fn fragments_waiting(&self) -> FragmentsWaiting {
+        self.dissector.fragments_waiting()
     }
 
     /// What became of the memory for frames that further taps show.

@@ -72,6 +72,8 @@ pub fn totals(driver: &Driver) -> String {
             ("foreign_answers", counters.foreign_answers),
             ("foreign_queries", counters.foreign_queries),
             ("relayed_copies", counters.relayed_copies),
+            ("relayed_by_clients", counters.relayed_by_clients),
+            ("unchosen_answers", counters.unchosen_answers),
             ("inferred_answers", counters.inferred_answers),
             ("unmatched_answers", counters.unmatched_answers),
             ("other_messages", counters.other_messages),
