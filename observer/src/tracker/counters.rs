@@ -32,7 +32,7 @@ pub struct Counters {
     pub leases_over_limit: u64,
     /// Leases that were left out because their message has more of them than hooks can be told of.
     pub leases_left_out: u64,
-    /// Addresses and prefixes that a Reply gives a second time.
+    /// Addresses and prefixes that a Reply gives a second time, or in an identity association that it has already.
     pub leases_repeated: u64,
     /// Server identifiers that made room for others.
     pub servers_forgotten: u64,

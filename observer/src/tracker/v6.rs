@@ -136,7 +136,14 @@ impl Tracker {
         let mut deleted = Vec::new();
         let mut event = Event::Commit;
         let mut keys = SmallVec::<[_; 4]>::new();
+        let mut associations = SmallVec::<[_; 4]>::new();
         for ia in answer.message.identity_associations() {
+            if associations.contains(&(ia.kind, ia.iaid)) {
+                // Read again it would take away what it has just given.
+                self.counters.leases_repeated += given(&ia).count() as u64;
+                continue;
+            }
+            associations.push((ia.kind, ia.iaid));
             deleted.extend(self.leave_others6(&view, &ia, MOST_LEASES - deleted.len()));
             for granted in given(&ia) {
                 if keys.len() == MOST_LEASES {

@@ -1,5 +1,6 @@
 //! The corpora of the fuzz targets on stable Rust: what a fuzzer once found interesting, or fatal, holds.
 
+use std::ffi::OsString;
 use std::panic::catch_unwind;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ fn every_input_of_every_corpus_holds() {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let mut names: Vec<_> = corpora.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    let mut targets: Vec<_> = TARGETS.iter().map(|(name, _)| (*name).into()).collect();
+    let mut targets: Vec<_> = TARGETS.iter().map(|(name, _)| OsString::from(name)).collect();
     targets.sort();
     assert_eq!(names, targets, "a corpus for each target");
 

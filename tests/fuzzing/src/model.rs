@@ -34,6 +34,7 @@ fn is_in_time(event: &LeaseEvent, cltt: Timestamp, valid: Lifetime) {
 }
 
 impl Model {
+    /// Nobody holds anything, as far as this version of Kea has told.
     pub fn new(version: KeaVersion) -> Self {
         Self {
             version,
