@@ -1,11 +1,19 @@
 //! The command line.
 
+mod merge;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use merge::MergeError;
+
+use crate::capture::pin::{self, bpffs};
+use crate::config::file::DEFAULT_PATH;
 use crate::config::{HostnameFrom, KeaVersion};
+use crate::dialect::DialectName;
+use crate::store;
 use crate::tracker::{Answers, network};
 
 /// Watches DHCP beside any server and runs hook scripts for lease events, as Kea's run_script does.
@@ -25,58 +33,167 @@ pub struct Cli {
 pub enum Command {
     /// Run a capture file through the same engine, on the capture's own time. Needs no root.
     Replay(Box<Replay>),
+    /// Look at a configuration file and everything that it names, attach nothing, and say all that is wrong with it.
+    Check(Check),
+    /// Remove what killed observers left attached and pinned, in every network namespace
+    Detach(Detach),
     /// Print the environment variables that hooks get, as a Markdown table.
     Variables,
+    /// Show the calls of hooks that the store knows, oldest first, and have them made again or forgotten.
+    Events(Events),
 }
 
-/// Options of live observation.
+/// Options of `events`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Events {
+    /// What to do instead of showing them.
+    #[command(subcommand)]
+    pub action: Option<EventsAction>,
+    /// Only calls that failed for good
+    #[arg(long)]
+    pub failed: bool,
+    /// Go on with what happens from now on, until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+    /// A JSON object a line, with arguments and environment
+    #[arg(long)]
+    pub json: bool,
+    /// Where the store is.
+    #[command(flatten)]
+    pub store: StateDirectory,
+}
+
+/// What can be done with events.
+#[derive(Debug, Subcommand)]
+pub enum EventsAction {
+    /// Have all calls of these events that are over made again, failed or not
+    Replay(EventIds),
+    /// Forget the calls of these events that failed for good or still wait
+    Drop(EventIds),
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct EventIds {
+    /// OBSERVER_EVENT_ID, as the table shows it
+    #[arg(value_name = "ID", required = true, value_parser = clap::value_parser!(u64).range(..1 << 47))]
+    pub ids: Vec<u64>,
+    /// Where the store is.
+    #[command(flatten)]
+    pub store: StateDirectory,
+}
+
+/// Where the store is.
+#[derive(Debug, Args)]
+pub struct StateDirectory {
+    /// State directory of the daemon
+    #[arg(long, value_name = "DIRECTORY", default_value = store::DEFAULT_DIRECTORY)]
+    pub state_dir: PathBuf,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+/// Options of live observation. What is not given is as the configuration file has it or, without one, as the help says.
 #[derive(Debug, Args)]
 pub struct Live {
-    /// Interface to observe; give it several times for several
-    #[arg(long, value_name = "NAME", required = true)]
+    /// Configuration file, TOML [default: /etc/dhcp-observer/config.toml, if there is one and neither --iface nor --script nor
+    /// --invocations is given]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Interface to observe; give it several times for several. These take the place of all that the file names
+    #[arg(long, value_name = "NAME")]
     pub iface: Vec<String>,
     /// What is done with events.
     #[command(flatten)]
     pub output: Output,
-    /// Whose answers make leases: those that leave the interface, those that arrive, or both (a mirror port)
-    #[arg(long, value_enum, value_name = "out|in|both", default_value = "out")]
-    pub answers: AnswersArg,
+    /// Whose answers make leases: those that leave the interface, those that arrive, or both (a mirror port) [default: out]
+    #[arg(long, value_enum, value_name = "out|in|both")]
+    pub answers: Option<AnswersArg>,
     /// What the network says beside leases.
     #[command(flatten)]
     pub network: Network,
     /// What is known of the server.
     #[command(flatten)]
     pub kea: Kea,
-    /// How to attach: tc (TCX, or clsact below Linux 6.6), clsact, or xdp (for what arrives)
-    #[arg(long, value_enum, default_value = "tc")]
-    pub attach: AttachArg,
+    /// How to attach: tc (TCX, or clsact below Linux 6.6), clsact, or xdp (for what arrives) [default: tc]
+    #[arg(long, value_enum)]
+    pub attach: Option<AttachArg>,
     /// Receive frames for other machines too, as a mirror port needs
     #[arg(long)]
     pub promisc: bool,
     /// Wait for an interface that does not exist yet
     #[arg(long)]
     pub wait: bool,
-    /// Size of the ring buffer between kernel and observer, in octets
-    #[arg(long, value_name = "OCTETS", default_value_t = 8 << 20, value_parser = clap::value_parser!(u32).range(4096..=1 << 30))]
-    pub ring_size: u32,
-    /// Hooks that run side by side; those of one lease always run one after the other
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
-    pub max_hooks: u16,
-    /// Hooks that wait; when so many wait, further ones are dropped, counted and complained about
-    #[arg(long, value_name = "N", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_queue: u32,
-    /// Seconds that a hook may take before its process group gets SIGTERM, and 3 s later SIGKILL; 0 is for ever, as in Kea
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    pub hook_timeout: Duration,
-    /// Further attempts for a hook that fails; without it an exit status is noted and nothing else, as in Kea
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub hook_retries: u32,
-    /// Let the eBPF programs write to the log too (slow): off, error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL", default_value = "off")]
-    pub ebpf_log: log::LevelFilter,
+    /// Size of the ring buffer between kernel and observer, in octets [default: 8388608]
+    #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u32).range(4096..=1 << 30))]
+    pub ring_size: Option<u32>,
+    /// What outlives the process.
+    #[command(flatten)]
+    pub pins: Pins,
+    /// Hooks that run side by side; those of one lease always run one after the other [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_hooks: Option<u16>,
+    /// Hooks that wait; when so many wait, further ones are dropped, counted and complained about [default: 32768]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_queue: Option<u32>,
+    /// Seconds that the script may take before its process group gets SIGTERM, and 3 s later SIGKILL; 0 is for ever, as in
+    /// Kea [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub hook_timeout: Option<Duration>,
+    /// Further attempts for a script that fails; without it an exit status is noted and nothing else, as in Kea
+    #[arg(long, value_name = "N")]
+    pub hook_retries: Option<u32>,
+    /// Let the eBPF programs write to the log too (slow): off, error, warn, info, debug or trace [default: off]
+    #[arg(long, value_name = "LEVEL")]
+    pub ebpf_log: Option<log::LevelFilter>,
     /// Say more: every hook; twice: every detail
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What outlives the process.
+#[derive(Clone, Debug, Args)]
+pub struct Pins {
+    /// Leave everything attached at the end, so that the next start misses nothing: for an upgrade
+    #[arg(long)]
+    pub keep: bool,
+    /// Name of this observer, where another one observes the same interfaces
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Do not pin: frames that come while no observer runs are not seen
+    #[arg(long, conflicts_with_all = ["keep", "instance", "bpffs"])]
+    pub no_pin: bool,
+    /// Where the file system for pinned eBPF objects is mounted
+    #[arg(long, value_name = "DIRECTORY", default_value = bpffs::CONVENTIONAL)]
+    pub bpffs: PathBuf,
+}
+
+impl From<Pins> for Option<pin::Options> {
+    fn from(arguments: Pins) -> Self {
+        let Pins { keep, instance, no_pin, bpffs } = arguments;
+        (!no_pin).then_some(pin::Options { bpffs, instance, keep })
+    }
+}
+
+/// Options of `detach`.
+#[derive(Debug, Args)]
+pub struct Detach {
+    /// Only the observer that was given this name, in this network namespace
+    #[arg(long, value_name = "NAME", conflicts_with = "iface")]
+    pub instance: Option<String>,
+    /// Only the observer of this interface, in this network namespace; as many times as that observer was given it
+    #[arg(long, value_name = "NAME")]
+    pub iface: Vec<String>,
+    /// Where the file system for pinned eBPF objects is mounted
+    #[arg(long, value_name = "DIRECTORY", default_value = bpffs::CONVENTIONAL)]
+    pub bpffs: PathBuf,
 }
 
 /// Options of `replay`.
@@ -84,6 +201,9 @@ pub struct Live {
 pub struct Replay {
     /// Capture file: pcap or pcapng
     pub file: PathBuf,
+    /// Configuration file, TOML, of which hooks, server, network events and limits count here
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// What hooks see as the interface's name
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub iface_name: String,
@@ -113,9 +233,9 @@ pub struct Network {
     /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict; or all
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub network_events: Vec<NetworkEventArg>,
-    /// Seconds after which a question that nobody has answered is unanswered
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub unanswered_after: Duration,
+    /// Seconds after which a question that nobody has answered is unanswered [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub unanswered_after: Option<Duration>,
 }
 
 /// [`network::Kind`] on the command line.
@@ -148,10 +268,13 @@ impl NetworkEventArg {
     }
 }
 
-impl From<&Network> for network::Options {
-    fn from(arguments: &Network) -> Self {
-        let kinds = arguments.network_events.iter().flat_map(|argument| argument.kinds()).collect();
-        Self { kinds, unanswered_after: arguments.unanswered_after }
+impl Network {
+    /// Puts what is given in place of what is configured.
+    fn apply(&self, options: &mut network::Options) {
+        if !self.network_events.is_empty() {
+            options.kinds = self.network_events.iter().flat_map(|argument| argument.kinds()).collect();
+        }
+        options.unanswered_after = self.unanswered_after.unwrap_or(options.unanswered_after);
     }
 }
 
@@ -161,9 +284,9 @@ pub struct Kea {
     /// Kea configuration file that supplies subnets and timers; Dhcp4 and Dhcp6 can be given one after the other
     #[arg(long, value_name = "FILE")]
     pub kea_config: Vec<PathBuf>,
-    /// Which Kea is imitated where they differ: 2.2, 2.6 (also 2.4), 3.0 or 3.2
-    #[arg(long, value_enum, value_name = "VERSION", default_value = "2.2")]
-    pub kea_version: KeaVersionArg,
+    /// Which Kea is imitated where they differ: 2.2, 2.6 (also 2.4), 3.0 or 3.2 [default: 2.2]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    pub kea_version: Option<KeaVersionArg>,
     /// Lease file from which to learn the leases of before the start: Kea's memfile, dhcpd.leases or dnsmasq.leases; give
     /// it several times for several
     #[arg(long, value_name = "FILE")]
@@ -203,14 +326,40 @@ impl From<KeaVersionArg> for KeaVersion {
 
 /// What is done with events.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false)]
 pub struct Output {
-    /// Hook script, started for every event
-    #[arg(long, value_name = "PATH")]
+    /// Hook script, started for every event: the one hook of a command line without a file
+    #[arg(long, value_name = "PATH", conflicts_with = "invocations")]
     pub script: Option<PathBuf>,
-    /// Start nothing; print each call as a JSON object on a line of its own
+    /// Start nothing; print each call as a JSON object on a line of its own. With a file: the calls of its hooks
     #[arg(long)]
     pub invocations: bool,
+    /// In whose words the script is called [default: kea]
+    #[arg(long, value_enum, value_name = "kea|dhclient|eventhook|dnsmasq")]
+    pub dialect: Option<DialectArg>,
+}
+
+/// [`DialectName`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DialectArg {
+    /// As Kea's run_script calls its script
+    Kea,
+    /// As ISC dhclient calls dhclient-script
+    Dhclient,
+    /// As the Solaris dhcpagent calls its event hook
+    Eventhook,
+    /// As dnsmasq calls its dhcp-script
+    Dnsmasq,
+}
+
+impl From<DialectArg> for DialectName {
+    fn from(argument: DialectArg) -> Self {
+        match argument {
+            DialectArg::Kea => Self::Kea,
+            DialectArg::Dhclient => Self::Dhclient,
+            DialectArg::Eventhook => Self::Eventhook,
+            DialectArg::Dnsmasq => Self::Dnsmasq,
+        }
+    }
 }
 
 /// [`Answers`] on the command line.
@@ -277,47 +426,4 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_command_people_type() {
-        let cli = Cli::try_parse_from(["dhcp-observer", "--iface", "eth0", "--script", "x.sh"]).unwrap();
-        assert_eq!(cli.live.iface, ["eth0"]);
-        assert!(Cli::try_parse_from(["dhcp-observer", "replay", "x.pcap", "--invocations"]).is_ok());
-        assert!(network::Options::from(&cli.live.network).kinds.is_empty());
-        for wrong in [
-            &["dhcp-observer"][..],
-            &["dhcp-observer", "--iface", "eth0"],
-            &["dhcp-observer", "--script", "x.sh"],
-            &["dhcp-observer", "replay", "x.pcap"],
-            &["dhcp-observer", "replay", "x.pcap", "--invocations", "--script", "x.sh"],
-            &["dhcp-observer", "replay", "x.pcap", "--invocations", "--settle", "-1"],
-            &["dhcp-observer", "replay", "x.pcap", "--invocations", "--network-events", "rogue"],
-        ] {
-            assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn network_events_are_named_one_by_one_or_all_together() {
-        let kinds = |value| {
-            let words = ["dhcp-observer", "--iface", "eth0", "--invocations", "--network-events", value];
-            network::Options::from(&Cli::try_parse_from(words).unwrap().live.network).kinds
-        };
-        let wanted = [network::Kind::Nak, network::Kind::ForeignServer];
-        assert_eq!(kinds("foreign-server,nak"), wanted.into_iter().collect());
-        assert_eq!(kinds("all"), network::Kind::ALL.into_iter().collect());
-        // The word on the command line is that of OBSERVER_EVENT.
-        for kind in network::Kind::ALL {
-            assert_eq!(kinds(kind.name()), [kind].into_iter().collect());
-        }
-    }
-}
+mod tests;

@@ -9,6 +9,11 @@ fn read(clock: ClockId) -> i64 {
     clock_gettime(clock).map(|spec| spec.tv_sec() * 1_000_000_000 + spec.tv_nsec()).unwrap_or_default()
 }
 
+/// Whole seconds since the machine started: enough to tell one stretch of time from the next.
+pub fn boot_seconds() -> u64 {
+    u64::try_from(read(ClockId::CLOCK_BOOTTIME)).unwrap_or_default() / 1_000_000_000
+}
+
 /// Turns stamps of CLOCK_BOOTTIME, which no one can step, into [`Timestamp`]s by the offset taken when it was made.
 ///
 /// The offset is never taken again, so a step of the wall clock neither fires all deadlines at once nor freezes them.
@@ -31,6 +36,16 @@ impl Clock {
     /// The moment now.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_nanos(read(ClockId::CLOCK_BOOTTIME).saturating_add(self.offset))
+    }
+
+    /// The wall clock's distance from CLOCK_BOOTTIME when this was made, in nanoseconds.
+    pub const fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// A moment as CLOCK_BOOTTIME has it, in nanoseconds: the reverse of [`Self::at_boot_nanos`].
+    pub fn boot_nanos(&self, at: Timestamp) -> u64 {
+        u64::try_from(at.as_nanos().saturating_sub(self.offset)).unwrap_or_default()
     }
 
     /// The moment of a stamp that the kernel took from CLOCK_BOOTTIME (`bpf_ktime_get_boot_ns`), in nanoseconds.

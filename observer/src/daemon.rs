@@ -1,5 +1,7 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
+mod reload;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,92 +11,119 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::capture::counters::Counters;
-use crate::capture::live::{Capture, Change, Options as CaptureOptions, Readiness};
+use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
+use crate::config::file::Config;
 use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
 use crate::seed;
 use crate::time::Timestamp;
-use crate::tracker::{Answers, Limits, network};
+
+pub use reload::Reload;
 
 /// Frames that are taken from the ring before anything else gets its turn.
 const BUDGET: usize = 1_024;
 /// How often losses are looked for.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// What to observe.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where and how frames are captured.
-    pub capture: CaptureOptions,
-    /// Whose answers make leases.
-    pub answers: Answers,
-    /// Events that are not about leases.
-    pub network: network::Options,
-    /// What is known of the server.
-    pub config: Arc<ServerConfig>,
-    /// Lease files of the server, from which the leases of before the start are learned.
-    pub seed: Vec<PathBuf>,
-}
-
 /// The parts of a running observer.
 struct Daemon {
+    /// What holds now.
+    config: Config,
     capture: Capture,
     driver: Driver,
     delivery: Delivery,
     clock: Clock,
-    /// How many events there were: the number of the latest.
-    events: u64,
     /// Losses that were already reported.
     reported: Losses,
 }
 
+/// What the rest of the system tells a running observer.
+#[derive(Debug)]
+pub struct Signals {
+    /// To end; a second word does not wait for hooks.
+    pub stop: mpsc::Receiver<()>,
+    /// To read the configuration again.
+    pub reload: mpsc::Receiver<()>,
+}
+
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Losses {
-    frames: u64,
     overtaken: u64,
     hooks: u64,
     over_limit: u64,
     network: u64,
 }
 
-/// Observes until `stop` says so, then detaches, lets queued and running hooks end, and tells the totals. A second word
-/// from `stop` does not wait for hooks.
+/// Observes until told to stop, then detaches, lets queued and running hooks end, and tells the totals.
 ///
-/// `open_delivery` makes the receiving end of the events once the capture is attached and its clock is known.
+/// `open_delivery` makes the receiving end of the events once the capture is attached and its clock is known; `reload`
+/// is what is done about a word to read the configuration again.
 ///
 /// # Errors
 ///
-/// When the capture cannot be attached, the hook cannot be run, a lease file cannot be read, or standard output cannot be
+/// When the capture cannot be attached, the hooks cannot be run, a lease file cannot be read, or standard output cannot be
 /// written.
 pub async fn run(
-    options: Options,
-    mut stop: mpsc::Receiver<()>,
+    config: Config,
+    server: Arc<ServerConfig>,
+    mut signals: Signals,
+    mut reload: Reload<'_>,
     open_delivery: impl FnOnce(Clock) -> Result<Delivery>,
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
-    seed::check(&options.seed)?;
-    let capture = Capture::open(&options.capture)?;
+    seed::check(&config.server.seed)?;
+    let mut capture = Capture::open(&capture_options(&config)?)?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
-    let mut driver = Driver::new(options.config, options.answers, Limits::default());
-    driver.set_network_events(options.network);
-    let mut daemon = Daemon { capture, driver, delivery, clock, events: 0, reported: Losses::default() };
-    // No frame is older than this.
-    let start = clock.now();
+    let mut driver = Driver::new(server, config.capture.answers, config.limits.into());
+    driver.set_fragment_limit(config.limits.fragments);
+    driver.set_network_events(config.network);
+    driver.tell_heard(delivery.wants_heard());
+    // No frame is older than this: those that were captured while no observer ran are handled with their own times.
+    let start = capture.oldest().unwrap_or_else(|| clock.now());
+    let mut daemon = Daemon { config, capture, driver, delivery, clock, reported: Losses::default() };
     daemon.links()?;
-    let outcome = match daemon.seed(&options.seed, start, &mut stop).await {
+    for gap in daemon.capture.take_gaps() {
+        error!("{gap}");
+    }
+    let seeds = daemon.config.server.seed.clone();
+    let outcome = match daemon.seed(&seeds, start, &mut signals.stop).await {
         Ok(true) => {
-            info!("ready: observing {}", options.capture.interfaces.join(", "));
-            daemon.observe(&mut stop).await
+            let names: Vec<_> =
+                daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+            info!("ready: observing {}", names.join(", "));
+            daemon.observe(&mut signals, &mut reload).await
         }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
-    daemon.finish(&mut stop).await;
+    daemon.finish(&mut signals.stop).await;
     outcome
+}
+
+/// What of the configuration the capture is told when it is opened.
+fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
+    let is_waited_for = config.interfaces.iter().any(|interface| interface.wait);
+    if is_waited_for {
+        // The capture waits for all or for none.
+        for interface in config.interfaces.iter().filter(|interface| !interface.wait) {
+            if nix::net::if_::if_nametoindex(interface.name.as_str()).is_err() {
+                return Err(CaptureError::NoSuchInterface { interface: interface.name.clone() });
+            }
+        }
+    }
+    Ok(CaptureOptions {
+        interfaces: config.interfaces.iter().map(|interface| interface.name.clone()).collect(),
+        attach: config.capture.attach,
+        ring_bytes: config.limits.ring_size,
+        promiscuous: config.capture.promiscuous,
+        ebpf_log: config.capture.ebpf_log,
+        wait: is_waited_for,
+        pins: config.pins.clone(),
+    })
 }
 
 impl Daemon {
@@ -132,26 +161,26 @@ impl Daemon {
 
     /// Lets every deadline at or before `now` happen.
     fn pass_time(&mut self, now: Timestamp) -> Result<()> {
-        let Self { driver, delivery, events, .. } = self;
+        let Self { driver, delivery, .. } = self;
         let mut written = Ok(());
         driver.handle_time(now, |event| {
-            *events += 1;
             if written.is_ok() {
-                written = delivery.deliver(*events, &event);
+                written = delivery.handle_event(&event);
             }
         });
-        written?;
+        written.and_then(|()| delivery.handle_timeout(now))?;
         Ok(delivery.flush()?)
     }
 
-    async fn observe(&mut self, stop: &mut mpsc::Receiver<()>) -> Result<()> {
+    async fn observe(&mut self, signals: &mut Signals, reload: &mut Reload<'_>) -> Result<()> {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.next_deadline().map(|due| due.since(self.clock.now()));
             tokio::select! {
                 biased;
-                _ = stop.recv() => return Ok(()),
+                _ = signals.stop.recv() => return Ok(()),
+                Some(()) = signals.reload.recv() => self.reload(reload)?,
                 readiness = self.capture.ready() => {
                     if readiness.context("cannot wait for frames")? == Readiness::Links {
                         self.links()?;
@@ -165,45 +194,48 @@ impl Daemon {
         }
     }
 
-    /// When something is due in the tracker or for a hook.
+    /// When something is due in the tracker, in a dialect or for a hook.
     fn next_deadline(&mut self) -> Option<Timestamp> {
         let hooks = self.delivery.hooks().and_then(|hooks| hooks.poll_timeout());
-        [self.driver.poll_timeout(), hooks].into_iter().flatten().min()
+        [self.driver.poll_timeout(), self.delivery.poll_timeout(), hooks].into_iter().flatten().min()
     }
 
-    /// Frames first; only when the ring is empty is it known that nothing from before "now" is still to come.
-    fn turn(&mut self) -> Result<()> {
+    /// Frames first; only when the ring is empty is it known that nothing from before "now" is still to come. Says how many
+    /// frames there were.
+    fn turn(&mut self) -> Result<usize> {
         let now = self.clock.now();
-        let Self { capture, driver, delivery, events, .. } = self;
+        let Self { capture, driver, delivery, .. } = self;
         let mut written = Ok(());
         let mut deliver = |event| {
-            *events += 1;
             if written.is_ok() {
-                written = delivery.deliver(*events, &event);
+                written = delivery.handle_event(&event);
             }
         };
         let drained = capture.drain(BUDGET, |frame| driver.handle_frame(frame, &mut deliver));
-        if drained < BUDGET {
+        let is_empty = drained < BUDGET;
+        if is_empty {
             driver.handle_time(now, &mut deliver);
         }
         written?;
+        if is_empty {
+            delivery.handle_timeout(now)?;
+        }
         delivery.flush()?;
         if let Some(hooks) = self.delivery.hooks() {
             // A hook whose end has not been heard of would count as hanging.
             while hooks.try_progress().is_some() {}
             hooks.handle_timeout(now);
         }
-        Ok(())
+        Ok(drained)
     }
 
     /// Delivers what was still waiting for something that will not be seen any more.
     fn last_words(&mut self) -> Result<()> {
-        let Self { driver, delivery, events, .. } = self;
+        let Self { driver, delivery, .. } = self;
         let mut written = Ok(());
         driver.finish(|event| {
-            *events += 1;
             if written.is_ok() {
-                written = delivery.deliver(*events, &event);
+                written = delivery.handle_event(&event);
             }
         });
         written?;
@@ -213,8 +245,8 @@ impl Daemon {
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
-                Change::Attached { .. } => info!("{change}"),
-                Change::Gone { .. } => warn!("{change}"),
+                Change::Attached { .. } | Change::Pinned { .. } => info!("{change}"),
+                Change::Gone { .. } | Change::Unpinned { .. } | Change::ClockSet { .. } => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
         }
@@ -224,19 +256,13 @@ impl Daemon {
 
     /// What is lost is said at once and loudly, then once a second while it goes on.
     fn report_losses(&mut self) {
-        let hooks = self.delivery.hooks().map(|hooks| hooks.counters().dropped).unwrap_or_default();
-        let Counters { lost: frames, overtaken, .. } = self.kernel_counters().unwrap_or_default();
+        let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
+        let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
+        let Counters { overtaken, .. } = self.look_at_counters().unwrap_or_default();
         let over_limit = self.driver.counters().leases_over_limit;
         let network = self.driver.network_counters().left_out;
-        let losses = Losses { frames, overtaken, hooks, over_limit, network };
+        let losses = Losses { overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);
-        if frames > before.frames {
-            error!(
-                "{} DHCP frames lost, {frames} in all: the ring buffer was full; leases may be wrong. Give it more room \
-                 with --ring-size",
-                frames - before.frames
-            );
-        }
         if overtaken > before.overtaken {
             error!(
                 "{} fragmented DHCP datagrams lost, {overtaken} in all: a later fragment came before the first; leases may \
@@ -265,24 +291,34 @@ impl Daemon {
         }
     }
 
-    fn kernel_counters(&self) -> Option<Counters> {
-        match self.capture.counters() {
-            Ok(counters) => Some(counters),
-            Err(error) => {
-                warn!("the counters of the eBPF programs cannot be read: {error}");
-                None
-            }
+    /// Looks at the counters of the eBPF programs, and says what they tell of lost frames.
+    fn look_at_counters(&mut self) -> Option<Counters> {
+        let counters = self.capture.look();
+        for gap in self.capture.take_gaps() {
+            error!("{gap}");
         }
+        counters.inspect_err(|error| warn!("the counters of the eBPF programs cannot be used: {error}")).ok()
     }
 
-    /// Detaches, handles what was captured until then, lets hooks end, tells the totals.
+    /// Detaches, handles what was captured until then, lets hooks end, tells the totals. With `--keep` frames still come:
+    /// they are the next observer's.
     async fn finish(mut self, stop: &mut mpsc::Receiver<()>) {
-        self.capture.detach();
-        if let Err(error) = self.turn().and_then(|()| self.last_words()) {
+        let kept = self.capture.detach();
+        let rest = loop {
+            match self.turn() {
+                Ok(BUDGET) if !kept => {}
+                Ok(_) => break self.last_words(),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Err(error) = rest {
             error!("{error:#}");
         }
         self.report_losses();
-        let counters = self.kernel_counters();
+        let counters = self.capture.counters().ok();
+        if !kept {
+            self.capture.unpin();
+        }
         if let Some(hooks) = self.delivery.hooks()
             && !hooks.is_idle()
         {

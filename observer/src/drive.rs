@@ -3,7 +3,12 @@
 //! Before a frame, every deadline at or before its stamp fires. After every change, events are drained to the end. Stamps
 //! never run back: one that does is moved up to the one before, and counted.
 
+mod census;
+
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+
+pub use census::Census;
 
 use crate::config::ServerConfig;
 use crate::dhcpv4;
@@ -16,7 +21,8 @@ use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
 use crate::tracker::network::{self, Watch};
 use crate::tracker::{
-    Answers, Counters, Lease4, Lease6, LeaseEvent, Limits, Observed, Observed4, Observed6, Tracker,
+    Answers, Counters, Lease4, Lease6, LeaseChange, LeaseEvent, Limits, Observed, Observed4, Observed6,
+    Tracker,
 };
 
 /// From frames and the passing of time to lease events.
@@ -31,6 +37,7 @@ pub struct Driver {
     now: Timestamp,
     interface: Option<Arc<Interface>>,
     totals: Totals,
+    census: Census,
 }
 
 /// What became of the frames.
@@ -61,6 +68,7 @@ impl Driver {
             now: Timestamp::EPOCH,
             interface: None,
             totals: Totals::default(),
+            census: Census::default(),
         }
     }
 
@@ -73,6 +81,11 @@ impl Driver {
     /// Has events come out for messages for which no server calls a hook, as dialects want that follow the client.
     pub fn tell_heard(&mut self, tells_heard: bool) {
         self.tracker.tell_heard(tells_heard);
+    }
+
+    /// Bounds how many fragmented datagrams are put together at a time; what is being put together now is given up.
+    pub fn set_fragment_limit(&mut self, datagrams: usize) {
+        self.dissector = Dissector::new(FragmentLimits { datagrams, ..FragmentLimits::default() });
     }
 
     /// Says on how many interfaces frames are seen. With one there can be no duplicates, and none are looked for.
@@ -101,6 +114,26 @@ impl Driver {
         self.tracker.seed(leases4, leases6);
     }
 
+    /// Goes on where an earlier life was, see [`Tracker::resume`].
+    pub fn resume(&mut self, latest: Timestamp, servers4: impl IntoIterator<Item = Ipv4Addr>) {
+        self.tracker.resume(latest, servers4);
+    }
+
+    /// Has changes of leases noted, or not any more, see [`Tracker::record_changes`].
+    pub fn record_changes(&mut self, records: bool) {
+        self.tracker.record_changes(records);
+    }
+
+    /// The next change of a lease. Call until `None` after each frame and each passing of time.
+    pub fn poll_change(&mut self) -> Option<LeaseChange> {
+        self.tracker.poll_change()
+    }
+
+    /// The tracker, for looking.
+    pub fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
     /// Takes in one frame. `sink` gets the events of the deadlines before it, then those of the frame.
     pub fn handle_frame(&mut self, frame: &Frame<'_>, mut sink: impl FnMut(LeaseEvent)) {
         self.totals.frames += 1;
@@ -124,6 +157,7 @@ impl Driver {
         }
         self.totals.handled += 1;
         let observed = decode(datagram);
+        self.census.message(&observed);
         if let Some(watch) = &mut self.watch {
             // It wants to know how things stood before the message.
             watch.handle_message(at, &observed, &self.tracker);
@@ -163,9 +197,11 @@ impl Driver {
 
     fn drain(&mut self, sink: &mut impl FnMut(LeaseEvent)) {
         while let Some(event) = self.tracker.poll_event() {
+            self.census.event(&event);
             sink(event);
         }
         while let Some(event) = self.watch.as_mut().and_then(|watch| watch.poll_event()) {
+            self.census.event(&event);
             sink(event);
         }
     }
@@ -184,6 +220,11 @@ impl Driver {
     /// What became of the frames.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What passed, by kind.
+    pub fn census(&self) -> &Census {
+        &self.census
     }
 
     /// What was counted beside leases; nothing where nothing is watched.

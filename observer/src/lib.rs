@@ -15,6 +15,7 @@
 pub mod domain_name;
 pub mod identity;
 pub mod octets;
+pub mod tally;
 pub mod time;
 
 pub mod clock;
@@ -30,13 +31,21 @@ pub mod tracker;
 
 pub mod dialect;
 
+pub mod dispatch;
+
 pub mod hook;
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod deliver;
 pub mod drive;
+pub mod events;
+pub mod logging;
 pub mod render;
 pub mod replay;
 pub mod seed;
+pub mod status;
+pub mod store;
+pub mod supervise;

@@ -1,18 +1,22 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use dhcp_observer::capture::live::{Attach, Options as CaptureOptions};
-use dhcp_observer::cli::{AttachArg, Cli, Command, Live, Replay};
+use dhcp_observer::capture::{check, pin};
+use dhcp_observer::cli::{Check, Cli, Command, Detach, Live, MergeError, Replay};
 use dhcp_observer::clock::Clock;
-use dhcp_observer::config::{HostnameFrom, ServerConfig, kea};
+use dhcp_observer::config::file::{Config, Given, Problems, summary};
+use dhcp_observer::config::{ServerConfig, kea};
+use dhcp_observer::daemon::{self, Reload, Signals};
 use dhcp_observer::deliver::Delivery;
+use dhcp_observer::dispatch::Dispatch;
 use dhcp_observer::frame::Interface;
-use dhcp_observer::{daemon, hook, render, replay, seed};
+use dhcp_observer::logging::{Format, Log};
+use dhcp_observer::{events, hook, render, replay, seed};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -22,48 +26,55 @@ use tracing::warn;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => {
-            // The first paragraph says what is wrong; what follows it in clap's text repeats the help.
-            let text = error.render().to_string();
-            let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-            eprintln!("{} (see dhcp-observer --help)", lines.join(" "));
-            return ExitCode::from(2);
-        }
-        Err(help) => {
-            let _ = help.print();
-            return ExitCode::SUCCESS;
-        }
+        Err(error) => return tell_usage(&error),
     };
     let outcome = match cli.command {
         Some(Command::Replay(options)) => run_replay(&options),
+        Some(Command::Check(options)) => run_check(&options),
+        Some(Command::Detach(options)) => run_detach(&options),
         Some(Command::Variables) => {
             print!("{}", render::variables_markdown());
             Ok(())
         }
-        None => run_live(cli.live),
+        Some(Command::Events(options)) => events::run(&options),
+        None => run_live(&cli.live),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough, as `head` has.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("dhcp-observer: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<MergeError>() {
+            Some(MergeError::Usage(error)) => tell_usage(error),
+            Some(MergeError::File(problems)) => tell_problems(problems),
+            _ => {
+                eprintln!("dhcp-observer: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
+}
+
+/// Says what is wrong with the command line, in one line; or prints the help that it asks for.
+fn tell_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    // The first paragraph says what is wrong; what follows it in clap's text repeats the help.
+    let text = error.render().to_string();
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    eprintln!("{} (see dhcp-observer --help)", lines.join(" "));
+    ExitCode::from(2)
+}
+
+/// Says what is wrong with a configuration file, a line for each, as compilers do.
+fn tell_problems(problems: &Problems) -> ExitCode {
+    problems.lines().for_each(|line| eprintln!("{line}"));
+    ExitCode::FAILURE
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-fn log_to_stderr(level: LevelFilter) {
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
 }
 
 /// One thread runs everything; hooks have threads of their own.
@@ -71,101 +82,119 @@ fn event_loop() -> Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build().context("no event loop")
 }
 
-fn run_live(options: Live) -> Result<()> {
-    log_to_stderr(match options.verbose {
-        0 => LevelFilter::INFO,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    });
+fn run_check(options: &Check) -> Result<()> {
+    let config = Config::read(&options.config, Given::default()).map_err(MergeError::from)?;
+    config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    print!("{}", summary(&config));
+    Ok(())
+}
+
+/// What is known of the server.
+fn server(config: &Config) -> Result<Arc<ServerConfig>> {
+    let loaded = kea::load(&config.server.kea_config, config.server.kea_version)?;
+    Ok(Arc::new(ServerConfig { hostname: config.server.hostname, ..loaded }))
+}
+
+/// Where events go.
+fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Clock) -> Result<Delivery> {
+    let routes = config.hooks.iter().map(|hook| hook.route()).collect::<Result<Vec<_>, _>>()?;
+    let named = config.hooks.iter().all(|hook| hook.spec.is_some());
+    let mut dispatch = Dispatch::new(routes);
+    dispatch.set_lease_limit(config.limits.leases);
+    if print {
+        return Ok(Delivery::to_stdout(dispatch, named));
+    }
+    let specs = config.hooks.iter().filter_map(|hook| hook.spec.clone()).collect();
+    Delivery::to_hooks(dispatch, specs, limits, clock).context("hooks cannot be run")
+}
+
+fn run_live(options: &Live) -> Result<()> {
+    let config = options.config()?;
+    let log = Log::start(config.log.level, config.log.format)?;
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-    let version = options.kea.kea_version.into();
-    let hostname = options.kea.hostname.map(HostnameFrom::from);
-    let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea.kea_config, version)? });
-    let limits = hook::Limits {
-        max_running: usize::from(options.max_hooks),
-        max_queued: options.max_queue as usize,
-        timeout: Some(options.hook_timeout),
-        retries: options.hook_retries,
-        ..hook::Limits::default()
-    };
-    let daemon_options = daemon::Options {
-        capture: CaptureOptions {
-            interfaces: options.iface,
-            attach: match options.attach {
-                AttachArg::Tc => Attach::Tc,
-                AttachArg::Clsact => Attach::Clsact,
-                AttachArg::Xdp => Attach::Xdp,
-            },
-            ring_bytes: options.ring_size,
-            promiscuous: options.promisc,
-            ebpf_log: options.ebpf_log,
-            wait: options.wait,
-        },
-        answers: options.answers.into(),
-        network: (&options.network).into(),
-        config,
-        seed: options.kea.seed,
-    };
+    let server = server(&config)?;
+    let print = options.output.invocations;
     event_loop()?.block_on(async {
-        let stop = stop_signals()?;
-        daemon::run(daemon_options, stop, |clock| match &options.output.script {
-            Some(script) => Delivery::to_script(script, version, limits, clock),
-            None => Ok(Delivery::to_stdout(version)),
-        })
-        .await
+        let signals = signals()?;
+        let reload =
+            Reload { read: Box::new(|| options.config()), set_level: Box::new(|level| log.set_level(level)) };
+        let (limits, hooks) = (config.limits.into(), config.clone());
+        daemon::run(config, server, signals, reload, |clock| open_delivery(&hooks, print, limits, clock))
+            .await
     })
 }
 
-/// A word for each SIGINT or SIGTERM.
-fn stop_signals() -> Result<mpsc::Receiver<()>> {
-    let (sender, receiver) = mpsc::channel(2);
+/// A word for each SIGINT or SIGTERM, and one for any number of SIGHUP that were not heeded yet.
+fn signals() -> Result<Signals> {
+    let (stopping, stop) = mpsc::channel(2);
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         let mut signals = signal(kind).context("signals cannot be received")?;
-        let sender = sender.clone();
+        let sender = stopping.clone();
         tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     }
-    Ok(receiver)
+    let (reloading, reload) = mpsc::channel(1);
+    let mut signals = signal(SignalKind::hangup()).context("signals cannot be received")?;
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            // Where there is no room a word is waiting already, and will find what this one is about.
+            let _ = reloading.try_send(());
+        }
+    });
+    Ok(Signals { stop, reload })
+}
+
+fn run_detach(options: &Detach) -> Result<()> {
+    check::privilege()?;
+    let named = options.instance.is_some() || !options.iface.is_empty();
+    let only = named.then(|| pin::instance(options.instance.as_deref(), &options.iface)).transpose()?;
+    let removed = pin::detach::detach(&options.bpffs, only.as_deref())?;
+    for line in &removed {
+        println!("{line}");
+    }
+    if removed.is_empty() {
+        println!("nothing of ours is pinned or attached");
+    }
+    Ok(())
 }
 
 fn run_replay(options: &Replay) -> Result<()> {
     let name = || options.file.display().to_string();
-    log_to_stderr(LevelFilter::WARN);
-    let version = options.kea.kea_version.into();
-    let hostname = options.kea.hostname.map(HostnameFrom::from);
-    let config = Arc::new(ServerConfig { hostname, ..kea::load(&options.kea.kea_config, version)? });
-    let seed = seed::read_all(&options.kea.seed)?;
+    let config = options.config()?;
+    let _log = Log::start(LevelFilter::WARN, Format::Text)?;
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let server = server(&config)?;
+    let seed = seed::read_all(&config.server.seed)?;
     render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
+    if !options.output.invocations {
+        hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
+    }
+    let runtime = event_loop()?;
+    // A file can wait, so nothing needs to be dropped.
+    let limits = hook::Limits { max_queued_per_subject: usize::MAX, ..config.limits.into() };
+    let mut delivery = open_delivery(&config, options.output.invocations, limits, Clock::new())?;
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),
-        network: (&options.network).into(),
+        limits: config.limits.into(),
+        network: config.network,
         seed,
+        tells_heard: delivery.wants_heard(),
         settle: options.settle,
     };
-    let runtime = event_loop()?;
-    let mut delivery = match &options.output.script {
-        Some(script) => {
-            hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-            // A file can wait, so nothing needs to be dropped.
-            Delivery::to_script(script, version, hook::Limits::default(), Clock::new())?
-        }
-        None => Delivery::to_stdout(version),
-    };
-    let mut events = 0;
     let mut written = Ok(());
-    let (driver, damage) = replay::replay(&options.file, config, &replay_options, |event| {
-        events += 1;
+    let (driver, damage) = replay::replay(&options.file, server, &replay_options, |event| {
         if let Some(hooks) = delivery.hooks() {
-            while hooks.queued() >= hook::Limits::default().max_queued / 2 {
+            while !hooks.has_room() {
                 runtime.block_on(hooks.progress());
             }
         }
         if written.is_ok() {
-            written = delivery.deliver(events, &event);
+            written = delivery.handle_event(&event);
         }
     })
     .with_context(name)?;
-    written.and_then(|()| delivery.flush())?;
+    written.and_then(|()| delivery.handle_timeout(driver.now())).and_then(|()| delivery.flush())?;
     if let Some(hooks) = delivery.hooks() {
         runtime.block_on(async { while hooks.drain().await.is_some() {} });
     }
@@ -174,6 +203,9 @@ fn run_replay(options: &Replay) -> Result<()> {
         Some(damage) => Err(anyhow!("{damage} ({})", render::frame_totals(&driver))).with_context(name),
         None => {
             eprintln!("{}", render::totals(&driver));
+            if let Some(hooks) = delivery.hooks() {
+                eprintln!("{}", render::hook_totals(&hooks.counters()));
+            }
             Ok(())
         }
     }

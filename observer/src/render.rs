@@ -1,31 +1,25 @@
 //! What people and programs read: invocations as JSON lines, totals as text.
 
-use std::ffi::CStr;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
-
 use crate::capture::counters as capture;
-use crate::dialect::invocation::{Invocation, Strings};
+use crate::dialect::invocation::Invocation;
+use crate::dialect::json;
 use crate::drive::Driver;
 use crate::seed::SkippedLine;
 use crate::{dialect, hook};
 
-/// An invocation as one JSON object: `{"at": …, "argv": […], "env": {…}}`. Octets that are no UTF-8 become U+FFFD, since
-/// JSON has no way to say them.
-pub fn invocation_json(invocation: &Invocation) -> String {
-    let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
-    let arguments = |strings: &Strings| strings.iter().map(CStr::to_bytes).map(text).collect::<Vec<_>>();
-    let environment: Map<String, Value> = invocation
-        .variables()
-        .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), text(value)))
-        .collect();
-    json!({
-        "at": invocation.at.as_seconds_f64(),
-        "argv": arguments(&invocation.arguments),
-        "env": environment,
-    })
-    .to_string()
+/// An invocation as one JSON object: `{"at": …, "argv": […], "env": {…}}`, with `"hook"` in front where the hook has a name.
+/// Octets that are no UTF-8 become U+FFFD, since JSON has no way to say them.
+pub fn invocation_json(hook: Option<&str>, invocation: &Invocation) -> String {
+    let mut line = Vec::with_capacity(4_096);
+    json::write_invocation(&mut line, invocation);
+    // It is ASCII and what was UTF-8 before.
+    let mut line = String::from_utf8(line).unwrap_or_default();
+    if let Some(hook) = hook {
+        line.replace_range(..1, &format!("{{\"hook\":{},", serde_json::Value::from(hook)));
+    }
+    line
 }
 
 /// How many skipped lines are named before the rest is only counted.
@@ -121,9 +115,12 @@ pub fn hook_totals(counters: &hook::Counters) -> String {
             ("timed_out", counters.timed_out),
             ("killed", counters.killed),
             ("could_not_start", counters.could_not_start),
+            ("acknowledged", counters.acknowledged),
+            ("stray_acknowledgements", counters.stray_acknowledgements),
             ("retried", counters.retried),
             ("gave_up", counters.gave_up),
             ("dropped", counters.dropped),
+            ("dropped_subject", counters.dropped_subject),
         ],
     )
 }

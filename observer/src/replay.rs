@@ -18,10 +18,14 @@ pub struct Options {
     pub interface: Interface,
     /// Whose answers make leases.
     pub answers: Answers,
+    /// How much is kept.
+    pub limits: Limits,
     /// Events that are not about leases.
     pub network: network::Options,
     /// Leases from before the capture.
     pub seed: Seed,
+    /// Whether events come for messages for which no server calls a hook.
+    pub tells_heard: bool,
     /// How long time runs on after the last frame, so that what is due then happens.
     pub settle: Duration,
 }
@@ -41,8 +45,9 @@ pub fn replay(
     mut sink: impl FnMut(LeaseEvent),
 ) -> Result<(Driver, Option<PcapError>), PcapError> {
     let mut reader = Reader::open(path)?;
-    let mut driver = Driver::new(config, options.answers, Limits::default());
+    let mut driver = Driver::new(config, options.answers, options.limits);
     driver.set_network_events(options.network);
+    driver.tell_heard(options.tells_heard);
     driver.seed(options.seed.leases4.iter().cloned(), options.seed.leases6.iter().cloned());
     driver.set_interface(Arc::new(options.interface.clone()));
     if reader.several_taps() {

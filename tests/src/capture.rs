@@ -49,3 +49,21 @@ pub fn read_frames(path: &Path) -> Result<Vec<Frame>> {
         }
     }
 }
+
+/// Writes a classic pcap file of link type Ethernet.
+pub fn write_frames(path: &Path, frames: &[Frame]) -> Result<()> {
+    let mut bytes = Vec::new();
+    // Magic number for microseconds, version 2.4, no time zone, the longest frame, Ethernet.
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 1 << 18, 1] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for Frame { at, bytes: frame } in frames {
+        let (seconds, microseconds) = (at.trunc() as u32, (at.fract() * 1e6) as u32);
+        let length = u32::try_from(frame.len())?;
+        for word in [seconds, microseconds, length, length] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(frame);
+    }
+    std::fs::write(path, bytes).with_context(|| path.display().to_string())
+}

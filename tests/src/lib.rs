@@ -59,5 +59,8 @@ pub mod story;
 pub mod watch;
 
 pub mod golden;
+pub mod traffic;
+
+pub mod scripts;
 
 pub mod conformance;

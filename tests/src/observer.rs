@@ -67,6 +67,8 @@ fn locate() -> Result<PathBuf> {
 #[derive(Debug)]
 pub struct Observer {
     process: Process,
+    /// What removes its pins.
+    detach: Command,
 }
 
 /// What an observer left behind.
@@ -93,8 +95,17 @@ impl Observer {
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(["--iface", interface, "--script"]).arg(script).args(more).current_dir(directory);
         let mut process = Process::start("observer", command, directory)?;
-        process.wait_for_log("ready", PATIENCE)?;
-        Ok(Self { process })
+        let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
+        detach.arg("detach");
+        // By the name that it was given, else by its interfaces.
+        let pairs = |option| more.windows(2).filter(move |pair| pair.first() == Some(&option));
+        match pairs("--instance").next() {
+            Some(instance) => detach.args(instance),
+            None => detach.args(["--iface", interface]).args(pairs("--iface").flatten()),
+        };
+        let ready = process.wait_for_log("ready", PATIENCE);
+        let observer = Self { process, detach };
+        ready.map(|()| observer)
     }
 
     /// Waits until its log has this text so many times.
@@ -112,12 +123,35 @@ impl Observer {
         self.process.signal(signal)
     }
 
+    /// Its log until now.
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Kills it, as the kernel does when it needs memory, and gives back its log.
+    pub fn kill(mut self) -> Result<String> {
+        self.process.signal(Signal::SIGKILL)?;
+        self.process.wait(PATIENCE)?;
+        Ok(self.process.stderr())
+    }
+
     /// Ends it with SIGTERM, after which it must have let its hooks end and must have exited with status 0.
     pub fn stop(mut self) -> Result<Ended> {
         let status = self.process.stop(PATIENCE)?;
         let ended = Ended { status, stdout: self.process.stdout(), stderr: self.process.stderr() };
         ensure!(status.success(), "the observer ended with {status}: {}", ended.stderr);
         Ok(ended)
+    }
+}
+
+impl Drop for Observer {
+    /// One that still runs is killed, and what it pinned goes with it: it would fill the machine's memory.
+    fn drop(&mut self) {
+        if let Ok(true) = self.process.is_running() {
+            let _ = self.process.signal(Signal::SIGKILL);
+            let _ = self.process.wait(PATIENCE);
+            let _ = self.detach.output();
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! `cargo xtask docs`: puts what is generated from the code into the README, or says that it is stale.
+//! `cargo xtask docs`: puts what is generated from the code into the README and the scripts' guide, or says that
+//! it is stale.
 
 use std::fs;
 use std::path::Path;
@@ -10,36 +11,48 @@ use crate::command;
 const BEGIN: &str = "<!-- variables: made by `cargo xtask docs` -->\n";
 const END: &str = "<!-- end of variables -->\n";
 
-/// Writes the table of variables into the README.
+/// The files that have the table.
+const FILES: [&str; 2] = ["README.md", "scripts/README.md"];
+
+/// Writes the table of variables into the files that have it.
 pub fn write(root: &Path) -> Result<()> {
-    let readme = root.join("README.md");
-    let (text, fresh) = texts(root, &readme)?;
-    if text != fresh {
-        fs::write(&readme, fresh).with_context(|| format!("cannot write {}", readme.display()))?;
+    let table = table(root)?;
+    for file in FILES.map(|file| root.join(file)) {
+        let (text, fresh) = texts(&file, &table)?;
+        if text != fresh {
+            fs::write(&file, fresh).with_context(|| format!("cannot write {}", file.display()))?;
+        }
     }
     Ok(())
 }
 
-/// Fails when the table in the README is not the one that the code makes.
+/// Fails when the table in one of them is not the one that the code makes.
 pub fn check(root: &Path) -> Result<()> {
-    let readme = root.join("README.md");
-    let (text, fresh) = texts(root, &readme)?;
-    ensure!(text == fresh, "{} is stale: run `cargo xtask docs` and commit the result", readme.display());
+    let table = table(root)?;
+    for file in FILES.map(|file| root.join(file)) {
+        let (text, fresh) = texts(&file, &table)?;
+        ensure!(text == fresh, "{} is stale: run `cargo xtask docs` and commit the result", file.display());
+    }
     Ok(())
 }
 
-/// The README as it is, and as it should be.
-fn texts(root: &Path, readme: &Path) -> Result<(String, String)> {
-    let text = fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
-    let (before, rest) =
-        text.split_once(BEGIN).with_context(|| format!("no line {BEGIN:?} in the README"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("no line {END:?} in the README"))?;
+/// The table as the code makes it.
+fn table(root: &Path) -> Result<String> {
     let output = command::cargo(root)
         .args(["run", "--quiet", "--package", "dhcp-observer", "--", "variables"])
         .output()
         .context("cannot run cargo")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let table = String::from_utf8(output.stdout).context("the table is not UTF-8")?;
+    String::from_utf8(output.stdout).context("the table is not UTF-8")
+}
+
+/// A file as it is, and as it should be.
+fn texts(file: &Path, table: &str) -> Result<(String, String)> {
+    let name = || file.display().to_string();
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", name()))?;
+    let (before, rest) =
+        text.split_once(BEGIN).with_context(|| format!("no line {BEGIN:?} in {}", name()))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("no line {END:?} in {}", name()))?;
     let fresh = format!("{before}{BEGIN}\n{table}\n{END}{after}");
     Ok((text, fresh))
 }

@@ -30,8 +30,8 @@ verbs:
         play one scenario and write it to tests/golden/NAME
   vm    run the kernel tests and live exchanges in Debian 12's kernel, Linux 6.1, by qemu; installs what it needs (apt)
   docs [--check]
-        put the table of variables into README.md; --check only says whether it is current
-  bench [filter] [throughput] [memory] [latency]
+        put the table of variables into README.md and scripts/README.md; --check only says whether they are current
+  bench [filter] [throughput] [memory] [stream] [latency] [store]
         measure, side by side with what the figures are to be compared with; filter and latency need root";
 
 fn main() -> ExitCode {

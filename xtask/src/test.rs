@@ -28,6 +28,17 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("udhcpc", "udhcpc"),
     ("udhcpd", "udhcpd"),
     ("dhcp6c", "wide-dhcpv6-client"),
+    ("shellcheck", "shellcheck"),
+    ("named", "bind9"),
+    ("tsig-keygen", "bind9"),
+    ("nsupdate", "bind9-dnsutils"),
+    ("dig", "bind9-dnsutils"),
+    ("nft", "nftables"),
+    ("curl", "curl"),
+    ("jq", "jq"),
+    ("logger", "bsdutils"),
+    ("flock", "util-linux"),
+    ("sha256sum", "coreutils"),
 ];
 
 /// Installs packages without starting their daemons: tests start their own, and nobody wants a DHCP server on the network

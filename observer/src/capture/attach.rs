@@ -1,20 +1,24 @@
 //! The loaded programs, and their attachment to one interface.
 
 use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aya::Ebpf;
-use aya::programs::links::LinkOrder;
+use aya::programs::links::{FdLink, LinkError, LinkOrder, PinnedLink};
 use aya::programs::tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
-use dhcp_observer_ebpf::programs;
+use dhcp_observer_ebpf::{Direction, programs};
 use nix::libc;
 
 use super::check::CaptureError;
 use super::clsact;
 use super::interfaces::{Framing, Link};
 use super::live::Attach;
+use super::pin::left::{LeftLink, LeftLinks};
+use super::pin::name::{Held, LinkName};
 use super::promiscuous::Promiscuous;
 use crate::frame::Interface;
 
@@ -40,13 +44,23 @@ pub struct Programs {
     ebpf: Ebpf,
     attach: Attach,
     promiscuous: bool,
+    /// Where links are pinned, where they are.
+    pins: Option<PathBuf>,
+    /// Links of the observer before this one, to go on with.
+    pub left: LeftLinks,
 }
 
 impl Programs {
     /// Has the kernel check every program that could be needed, so that none is refused later, when an interface
     /// comes back and perhaps the privilege is gone.
-    pub fn load(ebpf: Ebpf, attach: Attach, promiscuous: bool) -> Result<Self, CaptureError> {
-        let mut programs = Self { ebpf, attach, promiscuous };
+    pub fn load(
+        ebpf: Ebpf,
+        attach: Attach,
+        promiscuous: bool,
+        pins: Option<PathBuf>,
+        left: LeftLinks,
+    ) -> Result<Self, CaptureError> {
+        let mut programs = Self { ebpf, attach, promiscuous, pins, left };
         for program in programs::FILTERS {
             let refused = |source| CaptureError::Program { program, source: Box::new(source) };
             programs.classifier(program)?.load().map_err(refused)?;
@@ -68,7 +82,10 @@ impl Programs {
             Framing::Ethernet => (programs::IN, programs::OUT),
             Framing::RawIp => (programs::RAW_IN, programs::RAW_OUT),
         };
-        let swept = clsact::sweep(link.index).map_err(CaptureError::Netlink)?;
+        let attach = self.attach;
+        let keep_filters = self.left.keep_only(link.index, |left| is_usable(left, attach, framing));
+        let swept =
+            if keep_filters { 0 } else { clsact::sweep(link.index).map_err(CaptureError::Netlink)? };
         // From here on the attachment undoes what was done when a later step fails.
         let mut attachment = Attachment {
             interface: Arc::new(Interface { index: Some(link.index), name: link.name.clone() }),
@@ -76,6 +93,7 @@ impl Programs {
             road: Road::Tcx,
             swept,
             links: Vec::new(),
+            taken_over: 0,
             made_qdisc: false,
             _promiscuous: None,
         };
@@ -120,11 +138,22 @@ impl Programs {
         program: &'static str,
         direction: TcAttachType,
     ) -> Result<(), Failure> {
+        let way = way(direction);
+        if let Some(left) = self.left.take(attachment.index, way, &[Held::Tcx]) {
+            let classifier = self.classifier(program)?;
+            let link = take_over(&left, |link| {
+                let id = classifier.attach_to_link(link.try_into()?)?;
+                Ok(classifier.take_link(id)?.try_into()?)
+            });
+            if let Some(link) = link {
+                return self.go_on(attachment, &left, AnyLink::Fd(link));
+            }
+        }
         let classifier = self.classifier(program)?;
         let options = TcAttachOptions::TcxOrder(LinkOrder::first());
         let id = classifier.attach_with_options(&attachment.interface.name, direction, options)?;
-        attachment.links.push(Attached::Tc(classifier.take_link(id)?));
-        Ok(())
+        let link = classifier.take_link(id)?;
+        self.hold(attachment, way, Held::Tcx, link)
     }
 
     fn attach_clsact(
@@ -142,6 +171,17 @@ impl Programs {
             }
             Err(error) => return Err(Failure::Aya(error.into())),
         }
+        let way = way(direction);
+        if let Some(left) = self.left.take(attachment.index, way, &[Held::Clsact]) {
+            if let Some((link, priority)) = self.take_over_filter(attachment, program, direction)? {
+                self.go_on(attachment, &left, AnyLink::Filter(link))?;
+                return Ok(priority);
+            }
+            let _ = fs::remove_file(&left.path);
+            let (_, on_our_qdisc) =
+                clsact::sweep_direction(attachment.index, direction).map_err(CaptureError::Netlink)?;
+            attachment.made_qdisc |= on_our_qdisc;
+        }
         let handle = clsact::handle(attachment.made_qdisc);
         let classifier = self.classifier(program)?;
         // All filters of one priority are of one kind, and within it the newest comes first. So priority 1 is the
@@ -157,11 +197,46 @@ impl Programs {
                 Err(error) => return Err(error.into()),
             }
         };
-        attachment.links.push(Attached::Tc(classifier.take_link(id)?));
+        let link = classifier.take_link(id)?;
+        self.hold(attachment, way, Held::Clsact, link)?;
         Ok(priority)
     }
 
+    /// Gives the filter of the observer before this one our program, in one step of the kernel.
+    fn take_over_filter(
+        &mut self,
+        attachment: &mut Attachment,
+        program: &'static str,
+        direction: TcAttachType,
+    ) -> Result<Option<(SchedClassifierLink, u16)>, Failure> {
+        let found = clsact::find(attachment.index, direction, program).map_err(CaptureError::Netlink)?;
+        let Some(clsact::Found { priority, handle, on_our_qdisc }) = found else { return Ok(None) };
+        let name = &attachment.interface.name;
+        let classifier = self.classifier(program)?;
+        let Ok(filter) = SchedClassifierLink::attached(name, direction, priority, handle, None) else {
+            return Ok(None);
+        };
+        let Ok(id) = classifier.attach_to_link(filter) else { return Ok(None) };
+        attachment.made_qdisc |= on_our_qdisc;
+        Ok(Some((classifier.take_link(id)?, priority)))
+    }
+
     fn attach_xdp(&mut self, attachment: &mut Attachment) -> Result<Road, CaptureError> {
+        if let Some(left) =
+            self.left.take(attachment.index, Direction::In, &[Held::XdpDriver, Held::XdpGeneric])
+        {
+            let program = self.xdp()?;
+            let link = take_over(&left, |link| {
+                let id = program.attach_to_link(link.try_into()?)?;
+                Ok(program.take_link(id)?.try_into()?)
+            });
+            if let Some(link) = link {
+                let road = if left.name.held == Held::XdpDriver { Road::XdpDriver } else { Road::XdpGeneric };
+                self.go_on(attachment, &left, AnyLink::Fd(link))
+                    .map_err(|failure| failure.at(attachment, "XDP"))?;
+                return Ok(road);
+            }
+        }
         let driver = self.attach_xdp_mode(attachment, XdpMode::Driver);
         match driver {
             Ok(()) => return Ok(Road::XdpDriver),
@@ -183,8 +258,53 @@ impl Programs {
     fn attach_xdp_mode(&mut self, attachment: &mut Attachment, mode: XdpMode) -> Result<(), Failure> {
         let program = self.xdp()?;
         let id = program.attach_to_if_index(attachment.index, mode)?;
-        attachment.links.push(Attached::Xdp(program.take_link(id)?));
+        let link = program.take_link(id)?;
+        let held = if mode == XdpMode::Driver { Held::XdpDriver } else { Held::XdpGeneric };
+        self.hold(attachment, Direction::In, held, link)
+    }
+
+    /// Keeps a new link, pinned where links are. What is pinned for a filter is only a mark that it is there.
+    fn hold(
+        &self,
+        attachment: &mut Attachment,
+        direction: Direction,
+        held: Held,
+        link: impl Into<AnyLink>,
+    ) -> Result<(), Failure> {
+        let link = link.into();
+        let Some(pin) = self.pin(attachment, direction, held) else {
+            attachment.links.push(Attached { link, pin: None });
+            return Ok(());
+        };
+        let link = match link {
+            AnyLink::Filter(filter) if held == Held::Clsact => {
+                let any = self.ebpf.maps().next().map(|(_, map)| map.pin(&pin));
+                any.transpose().map_err(|error| unpinnable(&pin, &error))?;
+                AnyLink::Filter(filter)
+            }
+            link => AnyLink::Fd(link.into_fd()?.pin(&pin).map_err(|error| unpinnable(&pin, &error))?.into()),
+        };
+        attachment.links.push(Attached { link, pin: Some(pin) });
         Ok(())
+    }
+
+    /// Keeps a link that was taken over, and moves its pin to where ours are.
+    fn go_on(&self, attachment: &mut Attachment, left: &LeftLink, link: AnyLink) -> Result<(), Failure> {
+        let pin = self.pin(attachment, left.name.direction, left.name.held);
+        if let Some(pin) = &pin
+            && *pin != left.path
+        {
+            fs::rename(&left.path, pin).map_err(|error| unpinnable(pin, &error))?;
+        }
+        attachment.links.push(Attached { link, pin });
+        attachment.taken_over += 1;
+        Ok(())
+    }
+
+    fn pin(&self, attachment: &Attachment, direction: Direction, held: Held) -> Option<PathBuf> {
+        let interface = attachment.interface.name.clone();
+        let name = LinkName { direction, index: attachment.index, held, interface };
+        self.pins.as_ref().map(|directory| directory.join(name.to_string()))
     }
 
     fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, CaptureError> {
@@ -212,24 +332,136 @@ pub struct Attachment {
     /// How many filters of a killed observer were removed first.
     pub swept: usize,
     links: Vec<Attached>,
+    taken_over: usize,
     made_qdisc: bool,
     _promiscuous: Option<Promiscuous>,
 }
 
-/// A link of either kind. Both detach when they are dropped.
-enum Attached {
-    Tc(#[expect(dead_code, reason = "held for its drop")] SchedClassifierLink),
-    Xdp(#[expect(dead_code, reason = "held for its drop")] XdpLink),
+/// A program on one direction of an interface. It comes off when this is dropped.
+struct Attached {
+    link: AnyLink,
+    /// Where it is pinned, or the mark of a filter is.
+    pin: Option<PathBuf>,
+}
+
+/// A link of any kind. All detach when they are dropped, but for one that is pinned.
+enum AnyLink {
+    Filter(SchedClassifierLink),
+    Xdp(XdpLink),
+    Fd(FdLink),
+}
+
+impl From<SchedClassifierLink> for AnyLink {
+    fn from(link: SchedClassifierLink) -> Self {
+        Self::Filter(link)
+    }
+}
+
+impl From<XdpLink> for AnyLink {
+    fn from(link: XdpLink) -> Self {
+        Self::Xdp(link)
+    }
+}
+
+impl AnyLink {
+    /// As what can be pinned. The kernels that have a kind of link have all its kinds.
+    fn into_fd(self) -> Result<FdLink, Failure> {
+        let link = match self {
+            Self::Filter(link) => link.try_into(),
+            Self::Xdp(link) => link.try_into(),
+            Self::Fd(link) => Ok(link),
+        };
+        link.map_err(|_| {
+            Failure::Capture(CaptureError::Kernel("links of this kind that can be pinned: use --no-pin"))
+        })
+    }
+}
+
+impl Attachment {
+    /// In how many directions the link or filter of the observer before this one goes on.
+    pub const fn taken_over(&self) -> usize {
+        self.taken_over
+    }
+
+    /// Whether it was observed without a break since the observer before this one.
+    pub const fn is_taken_over(&self) -> bool {
+        self.taken_over == self.links.len()
+    }
+
+    /// Leaves everything attached that the next observer can find.
+    pub fn leave(mut self) {
+        for Attached { link, pin } in self.links.drain(..) {
+            match (link, pin) {
+                // A filter would be removed when its link is dropped.
+                (AnyLink::Filter(link), Some(_)) => std::mem::forget(link),
+                (link, _) => drop(link),
+            }
+        }
+        self.made_qdisc = false;
+    }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        self.links.clear();
+        for Attached { link, pin } in self.links.drain(..) {
+            // A pin that cannot be removed is found by the next observer, or by `dhcp-observer detach`.
+            let _ = pin.map(fs::remove_file);
+            drop(link);
+        }
         if self.made_qdisc {
             // This fails when the interface is gone, and then so is the qdisc.
             let _ = clsact::remove_qdisc_if_empty(self.index);
         }
     }
+}
+
+/// Whether a link that was left can go on when we attach in this way. What cannot must go before we attach.
+fn is_usable(left: &LeftLink, attach: Attach, framing: Framing) -> bool {
+    let xdp = attach == Attach::Xdp && framing == Framing::Ethernet && left.name.direction == Direction::In;
+    match left.name.held {
+        Held::XdpDriver | Held::XdpGeneric => xdp,
+        Held::Tcx => !xdp && attach != Attach::Clsact,
+        // The same wish had it attached by clsact, so it is the kernel that has nothing else.
+        Held::Clsact => !xdp && (attach == Attach::Clsact || left.same_attach),
+    }
+}
+
+/// Gives a link that was left our program. `None`, and the pin is gone, when it is no link to anything any more.
+fn take_over(left: &LeftLink, update: impl FnOnce(FdLink) -> Result<FdLink, TakeOver>) -> Option<FdLink> {
+    let link = PinnedLink::from_pin(&left.path).map_err(TakeOver::from);
+    match link.and_then(|link| update(link.into())) {
+        Ok(link) => Some(link),
+        Err(_) => {
+            let _ = fs::remove_file(&left.path);
+            None
+        }
+    }
+}
+
+/// Why a link cannot be taken over. There is one answer to all of it, which is to attach anew.
+struct TakeOver;
+
+impl From<LinkError> for TakeOver {
+    fn from(_: LinkError) -> Self {
+        Self
+    }
+}
+
+impl From<ProgramError> for TakeOver {
+    fn from(_: ProgramError) -> Self {
+        Self
+    }
+}
+
+const fn way(direction: TcAttachType) -> Direction {
+    match direction {
+        TcAttachType::Ingress | TcAttachType::Custom(_) => Direction::In,
+        TcAttachType::Egress => Direction::Out,
+    }
+}
+
+fn unpinnable(pin: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::Capture(CaptureError::Pin { path: pin.to_owned(), message: error.to_string() })
 }
 
 /// Why a step of attaching failed, before it is known how to say it.

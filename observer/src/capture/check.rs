@@ -1,6 +1,7 @@
 //! What stands in the way of a live capture, found before anything is loaded and said in one line that a person can
 //! act upon.
 
+use std::path::PathBuf;
 use std::{fs, io};
 
 use aya::maps::MapType;
@@ -85,6 +86,14 @@ pub enum CaptureError {
     /// Interfaces cannot be listed or watched.
     #[error("cannot ask the kernel about its interfaces (netlink): {0}")]
     Netlink(#[source] io::Error),
+    /// A link cannot be pinned although maps could be.
+    #[error("cannot pin {}: {message}; --no-pin does without", path.display())]
+    Pin {
+        /// Where.
+        path: PathBuf,
+        /// What the kernel said.
+        message: String,
+    },
     /// A map of the programs cannot be used.
     #[error("cannot use the map {map} of the eBPF programs: {message}")]
     Map {

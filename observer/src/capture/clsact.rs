@@ -37,23 +37,54 @@ pub const fn handle(we_made_the_qdisc: bool) -> TcHandle {
     if we_made_the_qdisc { ON_OUR_QDISC } else { ON_THEIR_QDISC }
 }
 
+/// A filter of ours that another process made.
+pub struct Found {
+    /// Its priority.
+    pub priority: u16,
+    /// Its handle.
+    pub handle: TcHandle,
+    /// Whether the qdisc is ours too.
+    pub on_our_qdisc: bool,
+}
+
+/// Finds the filter of ours that runs this program in one direction. `None` unless there is one and no other of ours.
+pub fn find(index: u32, direction: TcAttachType, program: &str) -> io::Result<Option<Found>> {
+    let mut ours = filters(index, direction)?;
+    ours.retain(Filter::is_ours);
+    Ok(match ours.as_slice() {
+        [filter] if filter.name == program => Some(Found {
+            priority: (filter.info >> 16) as u16,
+            handle: filter.handle.into(),
+            on_our_qdisc: filter.handle == u32::from(ON_OUR_QDISC),
+        }),
+        _ => None,
+    })
+}
+
 /// Removes what an observer that was killed left on an interface. Gives back how many filters that were.
 pub fn sweep(index: u32) -> io::Result<usize> {
     let mut removed = 0;
     let mut ours = false;
     for direction in DIRECTIONS {
-        for filter in filters(index, direction)? {
-            if programs::FILTERS.contains(&filter.name.as_str()) {
-                remove(index, direction, &filter)?;
-                removed += 1;
-                ours |= filter.handle == u32::from(ON_OUR_QDISC);
-            }
-        }
+        let (count, on_our_qdisc) = sweep_direction(index, direction)?;
+        removed += count;
+        ours |= on_our_qdisc;
     }
     if ours {
         remove_qdisc_if_empty(index)?;
     }
     Ok(removed)
+}
+
+/// Removes our filters of one direction, but not the qdisc. Gives back how many there were, and whether the qdisc is
+/// ours.
+pub fn sweep_direction(index: u32, direction: TcAttachType) -> io::Result<(usize, bool)> {
+    let mut ours = filters(index, direction)?;
+    ours.retain(Filter::is_ours);
+    for filter in &ours {
+        remove(index, direction, filter)?;
+    }
+    Ok((ours.len(), ours.iter().any(|filter| filter.handle == u32::from(ON_OUR_QDISC))))
 }
 
 /// Removes the qdisc unless someone's filter hangs on it.
@@ -74,6 +105,12 @@ struct Filter {
     info: u32,
     /// Empty for a filter that is not an eBPF program.
     name: String,
+}
+
+impl Filter {
+    fn is_ours(&self) -> bool {
+        programs::FILTERS.contains(&self.name.as_str())
+    }
 }
 
 fn filters(index: u32, direction: TcAttachType) -> io::Result<Vec<Filter>> {

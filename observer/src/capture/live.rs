@@ -1,14 +1,14 @@
 //! Live capture: the programs attached to interfaces, and what they put in the ring buffer as [`Frame`]s.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aya::EbpfLoader;
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
 use aya_log::EbpfLogger;
-use dhcp_observer_ebpf::{COUNTER_COUNT, OBJECT, RING_BYTES, Record, globals, maps};
+use dhcp_observer_ebpf::{COUNTER_COUNT, OBJECT, RING_BYTES, globals, maps};
 use log::{LevelFilter, Log};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -18,9 +18,14 @@ use super::attach::{Attachment, Programs};
 use super::check;
 pub use super::check::CaptureError;
 pub use super::counters::Counters;
+use super::gap::{Gap, GapReason};
 use super::interfaces::{self, Link, Watch};
+use super::pin::left::{Left, LeftLinks};
+use super::pin::state::State;
+use super::pin::{self, PinError, Shelf};
+use super::reader::Reader;
 use crate::clock::Clock;
-use crate::frame::{Direction, Frame, Interface, LinkType, MetadataTag};
+use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
 
 /// By which hooks frames are seen.
@@ -51,6 +56,8 @@ pub struct Options {
     pub ebpf_log: LevelFilter,
     /// Whether an interface that does not exist yet is waited for instead of being an error.
     pub wait: bool,
+    /// Where what must outlive this process is pinned. `None` when nothing must.
+    pub pins: Option<pin::Options>,
 }
 
 impl Default for Options {
@@ -62,6 +69,7 @@ impl Default for Options {
             promiscuous: false,
             ebpf_log: LevelFilter::Off,
             wait: false,
+            pins: None,
         }
     }
 }
@@ -86,6 +94,8 @@ pub enum Change {
         road: Road,
         /// How many filters of a killed observer were removed first.
         swept: usize,
+        /// In how many directions the links or filters of the observer before this one go on.
+        taken_over: usize,
     },
     /// It was removed or renamed, and is observed again when it is back.
     Gone {
@@ -99,12 +109,27 @@ pub enum Change {
         /// Why.
         error: CaptureError,
     },
+    /// What is captured while the observer does not run is kept for it.
+    Pinned {
+        /// In which directory.
+        directory: PathBuf,
+    },
+    /// Nothing can be pinned: frames that come while the observer does not run are not seen.
+    Unpinned {
+        /// Why.
+        error: PinError,
+    },
+    /// The wall clock was set while no observer ran. The frames of that time get the stamps that the clock has now.
+    ClockSet {
+        /// By how many seconds; negative is back.
+        seconds: i64,
+    },
 }
 
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Attached { interface, road, swept } => {
+            Self::Attached { interface, road, swept, taken_over } => {
                 write!(f, "{} is observed (", interface.name)?;
                 match road {
                     Road::Tcx => f.write_str("TCX")?,
@@ -122,10 +147,22 @@ impl std::fmt::Display for Change {
                 if *swept > 0 {
                     write!(f, "; {swept} filters of an observer that was killed were removed")?;
                 }
+                if *taken_over > 0 {
+                    f.write_str(", taken over from the observer before")?;
+                }
                 Ok(())
             }
             Self::Gone { interface } => write!(f, "{} went away, waiting for it", interface.name),
             Self::Failed { interface, error } => write!(f, "{interface} cannot be observed: {error}"),
+            Self::Pinned { directory } => write!(f, "capture is pinned in {}", directory.display()),
+            Self::Unpinned { error } => {
+                write!(f, "what comes while the observer does not run will not be seen: {error}")
+            }
+            Self::ClockSet { seconds } => write!(
+                f,
+                "the wall clock was set by {seconds} s while no observer ran: frames of that time get the stamps of the \
+                 clock as it is now"
+            ),
         }
     }
 }
@@ -133,9 +170,11 @@ impl std::fmt::Display for Change {
 /// A running capture. Dropping it detaches everything.
 pub struct Capture {
     // The ring and the programs hold each other's maps; the order of the fields is the order of the drop: nothing new
-    // comes in before the ring goes.
+    // comes in before the ring goes, and what is pinned goes last.
     slots: Vec<Slot>,
     programs: Programs,
+    /// Rings of earlier versions, read before our own.
+    backlogs: Vec<Backlog>,
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, [u64; COUNTER_COUNT]>,
     logger: Option<EbpfLogger<&'static dyn Log>>,
@@ -146,11 +185,27 @@ pub struct Capture {
     /// Whether the watch was readable and has not been read.
     links_pending: bool,
     news: Vec<Change>,
-    origins: Origins,
-    clock: Clock,
-    latest: Timestamp,
-    clamped: u64,
+    reader: Reader,
     malformed: u64,
+    gaps: Vec<Gap>,
+    /// How many lost frames were told of.
+    lost_told: u64,
+    /// When the counters were last looked at.
+    looked_at: Timestamp,
+    shelf: Option<Shelf>,
+}
+
+/// What an observer of another version left.
+struct Backlog {
+    ring: RingBuf<MapData>,
+    directory: PathBuf,
+    /// Records that we cannot read.
+    refused: u64,
+    /// When it was last known to be read.
+    from: Timestamp,
+    /// Whether the counters were looked at since it was found: a program that ran on another CPU when the links changed
+    /// has ended by then.
+    settled: bool,
 }
 
 /// One interface that was asked for, by name, whatever index it has at the moment.
@@ -191,15 +246,34 @@ impl Capture {
         }
         check::prerequisites(options.attach, options.promiscuous)?;
 
-        let level = options.ebpf_log as u8;
-        let mut ebpf = EbpfLoader::new()
-            .map_max_entries(maps::RING, ring_size(options.ring_bytes))
-            // A ring of log lines costs memory even where nothing is logged.
-            .map_max_entries(maps::LOG_RING, if level == 0 { ring_size(1) } else { 1 << 17 })
-            .override_global(globals::LOG_LEVEL, &level, true)
-            .load(OBJECT)
-            .map_err(|error| CaptureError::Object(error.to_string()))?;
-        let logger = if level == 0 {
+        // One that is named twice is observed once.
+        let mut names: Vec<String> = Vec::new();
+        for name in &options.interfaces {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let mut news = Vec::new();
+        let version = pin::name::version(OBJECT, ring_size(options.ring_bytes), options.attach);
+        let opened = options.pins.as_ref().map(|pins| Shelf::open(pins, &names, options.attach, &version));
+        let (mut shelf, left, links_left) = match opened {
+            None => (None, Vec::new(), LeftLinks::default()),
+            Some(Ok((shelf, left, links))) => (Some(shelf), left, links),
+            Some(Err(error)) => {
+                news.push(Change::Unpinned { error });
+                (None, Vec::new(), LeftLinks::default())
+            }
+        };
+        let mut loaded = load(options, shelf.as_ref().map(Shelf::directory));
+        if let (Err(error), Some(refused)) = (&loaded, shelf.take_if(|_| loaded.is_err())) {
+            // A kernel or a security module may refuse pins alone.
+            let (path, message) = (refused.directory().to_owned(), error.to_string());
+            news.push(Change::Unpinned { error: PinError::Object { path, message } });
+            drop(refused);
+            loaded = load(options, None);
+        }
+        let mut ebpf = loaded?;
+        let logger = if options.ebpf_log == LevelFilter::Off {
             None
         } else {
             let logger = EbpfLogger::init(&mut ebpf);
@@ -208,17 +282,16 @@ impl Capture {
         let ring = take_map(&mut ebpf, maps::RING, RingBuf::try_from)?;
         let counters = take_map(&mut ebpf, maps::COUNTERS, PerCpuArray::try_from)?;
 
-        // One that is named twice is observed once.
-        let mut names: Vec<&String> = Vec::new();
-        for name in &options.interfaces {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+        let mut reader = Reader::new(Clock::new());
+        for (index, name) in links_left.interfaces() {
+            reader.origins.add(&Arc::new(Interface { index: Some(index), name: name.to_owned() }));
         }
-        let slot = |name: &String| Slot { name: name.clone(), attachment: None, failed: None };
+        let pins = shelf.as_ref().map(|shelf| shelf.directory().to_owned());
+        let slot = |name: String| Slot { name, attachment: None, failed: None };
         let mut capture = Self {
             slots: names.into_iter().map(slot).collect(),
-            programs: Programs::load(ebpf, options.attach, options.promiscuous)?,
+            programs: Programs::load(ebpf, options.attach, options.promiscuous, pins.clone(), links_left)?,
+            backlogs: Vec::new(),
             ring,
             counters,
             logger,
@@ -226,25 +299,92 @@ impl Capture {
             waits: None,
             frames_pending: true,
             links_pending: false,
-            news: Vec::new(),
-            origins: Origins::default(),
-            clock: Clock::new(),
-            latest: Timestamp::from_nanos(i64::MIN),
-            clamped: 0,
+            news,
+            looked_at: reader.clock.now(),
+            reader,
             malformed: 0,
+            gaps: Vec::new(),
+            lost_told: 0,
+            shelf,
         };
         capture.rescan(&links, &[]);
         // At the start a failure is the caller's to know, not the log's.
         let failure = capture.news.iter().position(|change| matches!(change, Change::Failed { .. }));
-        match failure.map(|place| capture.news.swap_remove(place)) {
-            Some(Change::Failed { error, .. }) => Err(error),
-            _ => Ok(capture),
+        if let Some(Change::Failed { error, .. }) = failure.map(|place| capture.news.swap_remove(place)) {
+            return Err(error);
+        }
+        capture.programs.left.remove_rest();
+        capture.news.extend(pins.map(|directory| Change::Pinned { directory }));
+        capture.take_over(left, options.promiscuous);
+        if let Some(shelf) = &mut capture.shelf {
+            shelf.begin();
+        }
+        capture.look()?;
+        Ok(capture)
+    }
+
+    /// Goes on where the observer before this one ended: its rings are to be read first, and what it could not see is
+    /// told.
+    fn take_over(&mut self, left: Vec<Left>, promiscuous: bool) {
+        if left.is_empty() {
+            return;
+        }
+        let states = left.iter().filter_map(|left| left.state);
+        let looked_at = states.map(|state| state.looked_at).max().unwrap_or_default();
+        let from = self.reader.clock.at_boot_nanos(looked_at);
+        let until = self.reader.clock.now();
+        let gap = |frames_lost, reason| Gap { from, until, frames_lost, reason };
+        for left in left {
+            let counters = left.counters();
+            let Left { directory, is_ours, state, ring, .. } = left;
+            let state = state.unwrap_or_default();
+            let step = (self.reader.clock.offset() - state.wall_offset) / 1_000_000_000;
+            if looked_at != 0 && state.looked_at == looked_at && step != 0 {
+                self.news.push(Change::ClockSet { seconds: step });
+            }
+            if is_ours {
+                // What was lost since is told by the first look at the counters.
+                self.lost_told = state.lost_told;
+                self.looked_at = self.reader.clock.at_boot_nanos(state.looked_at);
+                continue;
+            }
+            match counters.map(|counters| counters.lost) {
+                Some(lost) if lost > state.lost_told => {
+                    let reason = GapReason::RingFull { in_all: lost };
+                    self.gaps.push(gap(Some(lost - state.lost_told), reason));
+                }
+                Some(_) => {}
+                None => self.gaps.push(gap(None, GapReason::OtherVersion)),
+            }
+            match ring {
+                Some(ring) => {
+                    self.backlogs.push(Backlog { ring, directory, refused: 0, from, settled: false })
+                }
+                None => self.gaps.push(gap(None, GapReason::OtherVersion)),
+            }
+        }
+        for attachment in self.slots.iter().filter_map(|slot| slot.attachment.as_ref()) {
+            if !attachment.is_taken_over() {
+                let interface = attachment.interface.name.clone();
+                self.gaps.push(gap(None, GapReason::NotAttached { interface }));
+            }
+        }
+        if promiscuous {
+            self.gaps.push(gap(None, GapReason::NotPromiscuous));
         }
     }
 
     /// The clock that stamps are made with. Deadlines must be compared with this one's "now".
     pub const fn clock(&self) -> Clock {
-        self.clock
+        self.reader.clock
+    }
+
+    /// The stamp of the oldest frame that waits to be read, where one waits: what was captured while no observer ran is
+    /// older than this capture.
+    pub fn oldest(&mut self) -> Option<Timestamp> {
+        let Self { backlogs, ring, reader, .. } = self;
+        let rings = backlogs.iter_mut().map(|backlog| &mut backlog.ring).chain([ring]);
+        rings.filter_map(|ring| reader.next_stamp(ring)).min()
     }
 
     /// Waits until there may be frames or an interface may have changed.
@@ -291,49 +431,81 @@ impl Capture {
     }
 
     /// Hands out at most `budget` frames in the order of the ring, and says how many that were. Fewer than `budget`
-    /// means that the ring was empty.
+    /// means that the ring was empty. What an observer of another version left comes first.
     pub fn drain(&mut self, budget: usize, mut sink: impl FnMut(&Frame<'_>)) -> usize {
         let mut drained = 0;
-        while drained < budget {
-            let Some(item) = self.ring.next() else {
-                self.frames_pending = false;
-                return drained;
-            };
-            drained += 1;
-            let Ok(record) = Record::read(&item) else {
-                self.malformed += 1;
-                continue;
-            };
-            let stamp = self.clock.at_boot_nanos(record.boot_nanos);
-            if stamp < self.latest {
-                self.clamped += 1;
-            }
-            self.latest = self.latest.max(stamp);
-            sink(&Frame {
-                at: self.latest,
-                interface: self.origins.of(record.interface_index),
-                direction: match record.direction {
-                    dhcp_observer_ebpf::Direction::In => Direction::In,
-                    dhcp_observer_ebpf::Direction::Out => Direction::Out,
-                },
-                link_type: if record.raw_ip { LinkType::RawIp } else { LinkType::Ethernet },
-                metadata_tag: record.vlan.map(|tag| MetadataTag { ethertype: tag.ethertype, tci: tag.tci }),
-                bytes: record.bytes,
-                wire_length: record.wire_length as usize,
-            });
+        for Backlog { ring, refused, .. } in &mut self.backlogs {
+            drained += self.reader.read(ring, budget - drained, refused, &mut sink);
         }
-        self.frames_pending = true;
+        drained += self.reader.read(&mut self.ring, budget - drained, &mut self.malformed, &mut sink);
+        self.frames_pending = drained == budget;
         drained
     }
 
-    /// What was counted since the capture was opened.
+    /// What was counted since the ring was made, which is before this process began when the ring was taken over.
     ///
     /// # Errors
     ///
     /// When the kernel does not let the counters be read.
     pub fn counters(&self) -> Result<Counters, CaptureError> {
         let cpus = self.counters.get(&0, 0).map_err(|error| map_error(maps::COUNTERS, &error))?;
-        Ok(Counters { clamped: self.clamped, malformed: self.malformed, ..Counters::sum(cpus.iter()) })
+        Ok(Counters { clamped: self.reader.clamped, malformed: self.malformed, ..Counters::sum(cpus.iter()) })
+    }
+
+    /// Looks at the counters: what was lost since the last look becomes a [`Gap`]. To be called about once a second, as
+    /// the gap is as long as the time between two looks, and between reads of the whole ring.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not let the counters be read, or the next observer's numbers be written.
+    pub fn look(&mut self) -> Result<Counters, CaptureError> {
+        // The clock first, so that what is lost between the two lies within the next gap.
+        let until = self.reader.clock.now();
+        let boot_nanos = self.reader.clock.boot_nanos(until);
+        let counters = self.counters()?;
+        if counters.lost > self.lost_told {
+            self.gaps.push(Gap {
+                from: self.looked_at,
+                until: self.reader.clock.now(),
+                frames_lost: Some(counters.lost - self.lost_told),
+                reason: GapReason::RingFull { in_all: counters.lost },
+            });
+        }
+        self.lost_told = counters.lost;
+        self.looked_at = until;
+        self.retire_backlogs(until);
+        if let Some(shelf) = &mut self.shelf {
+            let state = State {
+                looked_at: boot_nanos,
+                lost_told: self.lost_told,
+                wall_offset: self.reader.clock.offset(),
+            };
+            shelf.remember(&state).map_err(|error| map_error("STATE", &error))?;
+        }
+        Ok(counters)
+    }
+
+    /// The gaps that were found since the last call.
+    pub fn take_gaps(&mut self) -> Vec<Gap> {
+        std::mem::take(&mut self.gaps)
+    }
+
+    /// Gives up old rings that have been read to their ends. The links have our programs, so nothing is written to an old
+    /// ring any more.
+    fn retire_backlogs(&mut self, now: Timestamp) {
+        let Self { backlogs, gaps, .. } = self;
+        backlogs.retain_mut(|Backlog { ring, directory, refused, from, settled }| {
+            if !std::mem::replace(settled, true) || ring.next().map(std::mem::forget).is_some() {
+                return true;
+            }
+            if *refused > 0 {
+                let (frames_lost, reason) = (Some(*refused), GapReason::OtherVersion);
+                gaps.push(Gap { from: *from, until: now, frames_lost, reason });
+            }
+            // What cannot be removed is found, empty, by the next observer.
+            let _ = std::fs::remove_dir_all(directory);
+            false
+        });
     }
 
     /// Attaches to interfaces that came, gives up those that went, and tells what was done since the last call. The
@@ -350,9 +522,36 @@ impl Capture {
         Ok(std::mem::take(&mut self.news))
     }
 
-    /// Detaches from every interface. What is in the ring can still be drained, and the counters read.
-    pub fn detach(&mut self) {
-        self.slots.clear();
+    /// Observes these interfaces from now on: detaches from those that are not among them, which it gives back, and attaches
+    /// to new ones at the next [`Self::changes`]. What those that stay have is left alone. One that does not exist is
+    /// waited for.
+    pub fn set_interfaces(&mut self, names: Vec<String>) -> Vec<Arc<Interface>> {
+        let (kept, gone) =
+            std::mem::take(&mut self.slots).into_iter().partition(|slot| names.contains(&slot.name));
+        self.slots = kept;
+        for name in names {
+            if !self.slots.iter().any(|slot| slot.name == name) {
+                self.slots.push(Slot { name, attachment: None, failed: None });
+            }
+        }
+        gone.iter().filter_map(|slot: &Slot| Some(Arc::clone(&slot.attachment.as_ref()?.interface))).collect()
+    }
+
+    /// Detaches from every interface, or leaves everything attached and pinned for the next observer where the options
+    /// say so. What is in the ring can still be drained, and the counters read. Says whether frames still come.
+    pub fn detach(&mut self) -> bool {
+        let keeps = self.shelf.as_ref().is_some_and(Shelf::keeps);
+        for attachment in self.slots.drain(..).filter_map(|slot| slot.attachment) {
+            if keeps {
+                attachment.leave();
+            }
+        }
+        keeps
+    }
+
+    /// Removes what is pinned. What is in the ring can still be drained, but not by another process.
+    pub fn unpin(&mut self) {
+        self.shelf = None;
     }
 
     /// The interfaces that are observed at the moment.
@@ -378,11 +577,12 @@ impl Capture {
             match self.programs.attach(link) {
                 Ok(attachment) => {
                     slot.failed = None;
-                    self.origins.add(&attachment.interface);
+                    self.reader.origins.add(&attachment.interface);
                     self.news.push(Change::Attached {
                         interface: Arc::clone(&attachment.interface),
                         road: attachment.road,
                         swept: attachment.swept,
+                        taken_over: attachment.taken_over(),
                     });
                     slot.attachment = Some(attachment);
                 }
@@ -393,37 +593,6 @@ impl Capture {
                 Err(_) => {}
             }
         }
-    }
-}
-
-/// Which interface an index in a record means, also for a frame that is read after its interface went away.
-#[derive(Default)]
-struct Origins {
-    /// The newest last.
-    known: VecDeque<Arc<Interface>>,
-}
-
-impl Origins {
-    /// How many are remembered: those observed and some that went. An interface that comes and goes for years must
-    /// not fill the memory.
-    const LIMIT: usize = 256;
-
-    fn add(&mut self, interface: &Arc<Interface>) {
-        self.known.retain(|known| known.index != interface.index);
-        if self.known.len() == Self::LIMIT {
-            self.known.pop_front();
-        }
-        self.known.push_back(Arc::clone(interface));
-    }
-
-    fn of(&mut self, index: u32) -> &Arc<Interface> {
-        let place = self.known.iter().position(|known| known.index == Some(index));
-        let place = place.unwrap_or_else(|| {
-            // Only an interface that was pushed out can be unknown; its frames are worth more than its name.
-            self.add(&Arc::new(Interface { index: Some(index), name: String::new() }));
-            self.known.len() - 1
-        });
-        &self.known[place]
     }
 }
 
@@ -446,6 +615,23 @@ fn ring_size(octets: u32) -> u32 {
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
     let page = page.and_then(|page| u32::try_from(page).ok()).unwrap_or(4096);
     octets.max(page).checked_next_power_of_two().unwrap_or(1 << 31)
+}
+
+/// Loads the object. Where there is a directory for pins, the maps that outlive us are taken from it or put there.
+fn load(options: &Options, pins: Option<&Path>) -> Result<aya::Ebpf, CaptureError> {
+    let level = options.ebpf_log as u8;
+    let mut loader = EbpfLoader::new();
+    loader
+        .map_max_entries(maps::RING, ring_size(options.ring_bytes))
+        // A ring of log lines costs memory even where nothing is logged.
+        .map_max_entries(maps::LOG_RING, if level == 0 { ring_size(1) } else { 1 << 17 })
+        .override_global(globals::LOG_LEVEL, &level, true);
+    if let Some(directory) = pins {
+        for name in pin::MAPS {
+            loader.map_pin_path(name, directory.join(name));
+        }
+    }
+    loader.load(OBJECT).map_err(|error| CaptureError::Object(error.to_string()))
 }
 
 fn take_map<T, E: std::fmt::Display>(
@@ -472,23 +658,5 @@ mod tests {
         assert_eq!(ring_size(RING_BYTES), RING_BYTES);
         assert_eq!(ring_size(RING_BYTES + 1), 2 * RING_BYTES);
         assert_eq!(ring_size(u32::MAX), 1 << 31);
-    }
-
-    #[test]
-    fn an_interface_is_known_after_it_went_until_many_others_came() {
-        let mut origins = Origins::default();
-        let named =
-            |index: u32, name: &str| Arc::new(Interface { index: Some(index), name: name.to_owned() });
-        origins.add(&named(7, "eth0"));
-        origins.add(&named(8, "eth0"));
-        assert_eq!(origins.of(7).name, "eth0");
-        assert_eq!(**origins.of(9), Interface { index: Some(9), name: String::new() });
-        origins.add(&named(7, "renamed"));
-        assert_eq!(origins.of(7).name, "renamed");
-        for index in 100..100 + Origins::LIMIT as u32 {
-            origins.add(&named(index, "veth"));
-        }
-        assert_eq!(origins.of(8).name, "");
-        assert_eq!(origins.known.len(), Origins::LIMIT);
     }
 }

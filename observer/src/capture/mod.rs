@@ -2,11 +2,14 @@
 
 pub mod check;
 pub mod counters;
+pub mod gap;
 pub mod live;
 pub mod pcap;
+pub mod pin;
 
 mod attach;
 mod clsact;
 mod interfaces;
 mod netlink;
 mod promiscuous;
+mod reader;

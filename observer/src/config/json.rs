@@ -81,10 +81,14 @@ fn unexpected(source: &mut Source<'_>, expected: &str) -> ConfigError {
 }
 
 /// A text short enough for, and kept on, one line.
-fn clipped(text: &str) -> String {
-    const LONGEST: usize = 40;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
+pub(super) fn clipped(text: &str) -> String {
+    clipped_to(text, 40)
+}
+
+/// The same with another idea of short, in characters.
+pub(super) fn clipped_to(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().take(longest).flat_map(char::escape_debug).collect();
+    if text.chars().nth(longest).is_some() {
         shown.push('…');
     }
     shown

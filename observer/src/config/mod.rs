@@ -4,6 +4,7 @@
 //! afterwards and answers questions without I/O: to which subnet an address belongs, whether two addresses are on one
 //! network, whether Kea would reuse a lease. Without a file the [`Default`] stands: no subnets, Kea's default timers.
 
+pub mod file;
 pub mod kea;
 
 mod dhcp4;

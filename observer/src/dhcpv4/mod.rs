@@ -76,6 +76,22 @@ pub enum Fault {
     TooManyOptions,
 }
 
+impl Fault {
+    /// A word for it, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ShortHeader => "short_header",
+            Self::LongHardwareAddress => "long_hardware_address",
+            Self::NoMagicCookie => "no_magic_cookie",
+            Self::OptionOverrun => "option_overrun",
+            Self::OptionWithoutLength => "option_without_length",
+            Self::NoEndOption => "no_end_option",
+            Self::BadOptionValue(_) => "bad_option_value",
+            Self::TooManyOptions => "too_many_options",
+        }
+    }
+}
+
 /// A DHCPv4 or BOOTP message.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -99,6 +115,10 @@ pub struct Message {
     pub giaddr: Ipv4Addr,
     /// `chaddr` with its type, cut or padded to `hlen`.
     pub chaddr: HardwareAddress,
+    /// `sname` up to its first NUL octet; empty where it holds options (RFC 2132 section 9.3).
+    pub server_name: Octets,
+    /// `file` up to its first NUL octet; empty where it holds options.
+    pub filename: Octets,
     /// Option 53; `None` for BOOTP.
     pub message_type: Option<MessageType>,
     /// All options.

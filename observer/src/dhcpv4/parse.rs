@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use crate::identity::HardwareAddress;
+use crate::octets::Octets;
 
 use super::{Fault, Malformed, Message, MessageType, Op, Options, code};
 
@@ -34,9 +35,10 @@ pub fn parse(payload: &[u8]) -> Message {
         malformed.push(Malformed { offset: 2, fault: Fault::LongHardwareAddress });
     }
     let mut options = Options::default();
+    let mut overload = 0;
     if payload.get(HEADER..HEADER + 4) == Some(&MAGIC_COOKIE) {
         walk(payload, HEADER + 4..payload.len(), &mut options, &mut malformed);
-        let overload = options.get(code::OVERLOAD).and_then(|octets| octets.first().copied()).unwrap_or(0);
+        overload = options.get(code::OVERLOAD).and_then(|octets| octets.first().copied()).unwrap_or(0);
         if overload & OVERLOAD_FILE != 0 {
             walk(payload, FILE, &mut options, &mut malformed);
         }
@@ -84,10 +86,19 @@ pub fn parse(payload: &[u8]) -> Message {
             payload.get(CHADDR.start..payload.len().min(CHADDR.end)).unwrap_or_default(),
             hlen,
         ),
+        server_name: text_field(payload, SNAME, overload & OVERLOAD_SNAME != 0),
+        filename: text_field(payload, FILE, overload & OVERLOAD_FILE != 0),
         message_type,
         options,
         malformed,
     }
+}
+
+/// A field of the header that holds text up to a NUL octet, unless it holds options.
+fn text_field(payload: &[u8], field: Range<usize>, holds_options: bool) -> Octets {
+    let octets = payload.get(field.start..field.end.min(payload.len())).unwrap_or_default();
+    let text = octets.split(|octet| *octet == 0).next().unwrap_or_default();
+    if holds_options { Octets::default() } else { text.into() }
 }
 
 /// Walks one options field and notes every option in it.
@@ -163,6 +174,19 @@ mod tests {
         let message = parse(&payload);
         assert_eq!(message.options.get(82).unwrap().as_ref(), [1, 1, 65, 66, 67]);
         assert!(message.malformed.is_empty());
+    }
+
+    #[test]
+    fn text_in_the_header_is_read_where_it_holds_no_options() {
+        for (overload, names) in [(0, ("boot", "/a/b")), (1, ("boot", "")), (2, ("", "/a/b")), (3, ("", ""))]
+        {
+            let mut payload = datagram(&[53, 1, 5, 52, 1, overload, 255]);
+            payload[SNAME.start..SNAME.start + 6].copy_from_slice(b"boot\0x");
+            payload[FILE.start..FILE.start + 4].copy_from_slice(b"/a/b");
+            let message = parse(&payload);
+            let (server_name, filename) = (names.0.as_bytes(), names.1.as_bytes());
+            assert_eq!((&*message.server_name, &*message.filename), (server_name, filename), "{overload}");
+        }
     }
 
     #[test]

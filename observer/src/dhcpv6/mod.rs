@@ -46,6 +46,19 @@ pub enum Fault {
     ShortOption(u16),
 }
 
+impl Fault {
+    /// A word for it, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ShortHeader => "short_header",
+            Self::OptionOverrun => "option_overrun",
+            Self::NoRelayedMessage => "no_relayed_message",
+            Self::TooManyRelays => "too_many_relays",
+            Self::ShortOption(_) => "short_option",
+        }
+    }
+}
+
 /// One relay on the way, as its Relay-forward or Relay-reply message says (RFC 8415 section 9).
 #[derive(Clone, Debug)]
 pub struct Relay {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::Options;
 use super::invocation::Invocation;
+use crate::frame::Interface;
 use crate::time::Timestamp;
 use crate::tracker::{Event, LeaseEvent, Subject};
 
@@ -53,7 +55,17 @@ pub trait Dialect: fmt::Debug + Send {
         None
     }
 
-    /// The next call. Call until `None` after each of the two verbs above.
+    /// Says that nothing more will be told: of the leases on this interface when one is named, else of any, because the
+    /// hook is taken out of the configuration or the interface is no longer observed. A dialect that owes its program an
+    /// end for each beginning gives it now. A mere restart is no such end.
+    fn stop(&mut self, _now: Timestamp, _interface: Option<&Interface>) {}
+
+    /// How many leases the hook was never told of because it follows too many.
+    fn over_limit(&self) -> u64 {
+        0
+    }
+
+    /// The next call. Call until `None` after each of the verbs above.
     fn poll_call(&mut self) -> Option<Call>;
 
     /// The next thing to remember or forget, in order. A dialect without memory has none.
@@ -64,4 +76,7 @@ pub trait Dialect: fmt::Debug + Send {
     /// Gives back what an earlier life has remembered, ahead of every event. What cannot be understood any more is
     /// passed over.
     fn recall(&mut self, _key: &[u8], _value: &[u8]) {}
+
+    /// Other options than those that it was made with, after a reload of the configuration.
+    fn set_options(&mut self, _options: &Options) {}
 }

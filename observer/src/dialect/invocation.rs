@@ -62,6 +62,21 @@ impl Strings {
         self.ends.push(u32::try_from(self.block.len()).unwrap_or(u32::MAX));
     }
 
+    /// The strings one after the other, each with its NUL octet.
+    pub fn block(&self) -> &[u8] {
+        &self.block
+    }
+
+    /// The strings of a block. What is behind the last NUL octet is a string as well.
+    pub fn from_block(block: &[u8]) -> Self {
+        let mut strings = Self::with_capacity(0, block.len());
+        let end = block.strip_suffix(&[0]);
+        if !block.is_empty() {
+            end.unwrap_or(block).split(|&octet| octet == 0).for_each(|string| strings.push(string));
+        }
+        strings
+    }
+
     /// The number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -135,5 +150,15 @@ mod tests {
         strings.push(b"");
         strings.push(b"X=1=2");
         assert_eq!(strings.iter().collect::<Vec<_>>(), [c"NAME=ab", c"", c"X=1=2"]);
+    }
+
+    #[test]
+    fn a_block_comes_back() {
+        for list in [&[][..], &[""], &["", ""], &["A=1", "", "B=2"]] {
+            let mut strings = Strings::default();
+            list.iter().for_each(|string| strings.push(string.as_bytes()));
+            assert_eq!(Strings::from_block(strings.block()), strings, "{list:?}");
+        }
+        assert_eq!(Strings::from_block(b"A=1\0B").iter().collect::<Vec<_>>(), [c"A=1", c"B"]);
     }
 }

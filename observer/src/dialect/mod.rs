@@ -3,11 +3,23 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod call;
+pub mod dhclient;
+pub mod dnsmasq;
+pub mod eventhook;
+mod followed;
+mod granted;
+mod happening;
 pub mod invocation;
+pub mod json;
 pub mod kea;
+mod lease;
+mod name;
 mod observer;
+mod packed;
 pub mod reference;
 mod text;
 pub mod variable;
 
 pub use call::{Call, Dialect, Memory};
+pub use followed::DEFAULT_LIMIT;
+pub use name::{DialectName, NotBuilt, Options, make};

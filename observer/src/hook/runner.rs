@@ -1,309 +1,305 @@
-//! The facade for the event loop: a [`Schedule`] and the workers that carry out its commands.
+//! The facade for the event loop: a [`Schedule`], what each hook's mode needs, and the workers that carry it all out.
 
 mod child;
+mod lane;
+mod process;
 mod progress;
 #[cfg(test)]
 mod tests;
+mod wires;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::future::poll_fn;
 use std::hash::Hash;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::task::{Context, Poll};
 
 use child::Child;
-use nix::errno::Errno;
-use nix::sys::signal::Signal;
-pub use progress::{Progress, Refused};
+use lane::{Lane, Task};
+pub use progress::{Call, Progress, Refused};
 use tokio::sync::mpsc;
-use tracing::error;
 
-use super::program::Program;
-use super::schedule::{Command, Counters, Ended, Limits, Schedule, Verdict};
-use super::spawn::{Launcher, Output, keep_statuses};
+use super::schedule::{Counters, LaneId, Limits, Schedule};
+use super::spawn::keep_statuses;
+use super::spec::Spec;
 use super::worker::{self, Order, Report, Run};
 use crate::clock::Clock;
-use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
 
-#[derive(Clone, Debug)]
-struct Task<I> {
-    tag: I,
-    /// Attempts before this schedule, by an earlier life of the daemon.
-    earlier_attempts: u32,
-    invocation: Arc<Invocation>,
-}
-
-/// Runs hooks: submit invocations, await [`Hooks::progress`], call [`Hooks::handle_timeout`] when it is due.
+/// Runs hooks: submit calls, await [`Hooks::progress`], call [`Hooks::handle_timeout`] when it is due.
 ///
-/// `K` names a subject (a lease, a client); `I` is the caller's own tag for an invocation, such as an event id.
+/// `K` names a subject (a lease, a client); `I` is the caller's own tag for a call, such as its row in the store.
 ///
 /// Threads and processes inherit user, capabilities, priority and working directory of the thread that calls this, so
 /// make it after those are settled. Dropping it leaves running hooks alone.
 pub struct Hooks<K, I> {
     schedule: Schedule<K, Task<I>>,
+    /// Those of the configuration and those that still have work from an earlier one.
+    lanes: Vec<Lane<I>>,
+    /// The lanes of the configuration in its order.
+    order: Vec<LaneId>,
     children: HashMap<Run, Child<I>>,
-    launcher: Arc<Launcher>,
     clock: Clock,
     places: Vec<Sender<Order>>,
     idle: Vec<usize>,
-    report_sender: mpsc::Sender<Report>,
-    reports: mpsc::Receiver<Report>,
+    report_sender: mpsc::UnboundedSender<Report>,
+    /// At most one Started and one Ended per place are on their way, for a place is used again only after its Ended was
+    /// taken.
+    reports: mpsc::UnboundedReceiver<Report>,
+    /// What happened and was not told yet.
+    news: VecDeque<Progress<I>>,
 }
 
 impl<K, I> fmt::Debug for Hooks<K, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hooks").field("launcher", &self.launcher).finish_non_exhaustive()
+        f.debug_struct("Hooks").field("order", &self.order).finish_non_exhaustive()
     }
 }
 
 impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
-    /// Makes ready to run `program`. Nothing is started yet.
+    /// Makes ready to run these hooks, in this order. Nothing is started yet.
     ///
     /// # Errors
     ///
     /// When `/dev/null` cannot be opened.
-    pub fn new(program: Program, output: Output, limits: Limits, clock: Clock) -> io::Result<Self> {
+    pub fn new(specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         keep_statuses();
-        // At most one Started and one Ended per place are on their way, for a place is used again only after its
-        // Ended was taken; so a worker never waits here and neither do we.
-        let (report_sender, reports) = mpsc::channel(2 * limits.max_running.max(1));
-        Ok(Self {
+        let (report_sender, reports) = mpsc::unbounded_channel();
+        let mut hooks = Self {
             schedule: Schedule::new(limits),
+            lanes: Vec::new(),
+            order: Vec::new(),
             children: HashMap::new(),
-            launcher: Arc::new(Launcher::new(program, output)?),
             clock,
             places: Vec::new(),
             idle: Vec::new(),
             report_sender,
             reports,
-        })
+            news: VecDeque::new(),
+        };
+        hooks.replace(specs)?;
+        Ok(hooks)
     }
 
-    /// Queues a hook about `subjects`, starting it at once if it may. `at` is when its event happened.
-    ///
-    /// `earlier_attempts` is 0 for a new event, and how often it was tried before for one that an earlier life of the
-    /// daemon left behind.
+    /// Has these hooks, in this order, from now on. One that is as it was goes on as it is, its process included. What was
+    /// submitted to one that is gone or different is brought to its end by the old rules; a different one of the same name
+    /// begins when that is done, so that the order of each subject holds.
     ///
     /// # Errors
     ///
-    /// Gives everything back when the queue is full; this is counted as dropped, and the caller must say so loudly.
-    pub fn submit(
-        &mut self,
-        at: Timestamp,
-        subjects: impl IntoIterator<Item = K>,
-        tag: I,
-        earlier_attempts: u32,
-        invocation: impl Into<Arc<Invocation>>,
-    ) -> Result<(), Refused<I>> {
-        let task = Task { tag, earlier_attempts, invocation: invocation.into() };
-        self.schedule
-            .handle_invocation(at, subjects, task)
-            .map_err(|task| Refused { tag: task.tag, invocation: task.invocation })?;
+    /// When `/dev/null` cannot be opened; then everything is as it was.
+    pub fn replace(&mut self, specs: Vec<Spec>) -> io::Result<()> {
+        let mut fresh = Vec::new();
+        let mut order = Vec::new();
+        for spec in specs {
+            let kept = self.order.iter().find(|id| self.lane(**id).is_some_and(|lane| lane.spec == spec));
+            order.push(kept.copied());
+            if kept.is_none() {
+                fresh.push(Lane::<I>::prepare(spec)?);
+            }
+        }
+        for id in std::mem::take(&mut self.order) {
+            if !order.contains(&Some(id)) {
+                self.retire(id);
+            }
+        }
+        let mut fresh = fresh.into_iter();
+        for kept in order {
+            let id = match kept {
+                Some(id) => Some(id),
+                None => fresh.next().map(|(spec, launcher)| {
+                    // The latest of that name, if it is still there.
+                    let before = self.lanes.iter().rev().find(|lane| lane.spec.name == spec.name);
+                    let before = before.map(|lane| lane.id);
+                    let lane = Lane::new(&mut self.schedule, spec, launcher, before);
+                    let id = lane.id;
+                    self.lanes.push(lane);
+                    id
+                }),
+            };
+            self.order.extend(id);
+        }
         self.pump();
         Ok(())
     }
 
+    /// Changes what all hooks share.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.schedule.set_limits(limits);
+        self.pump();
+    }
+
+    /// Queues the calls of one event, starting what may start. `at` is when it happened, `event` its number.
+    ///
+    /// Gives back the calls for which there was no room, or no hook. This is counted as dropped, and the caller must say so
+    /// loudly; the others go on without them.
+    pub fn submit(
+        &mut self,
+        at: Timestamp,
+        event: u64,
+        calls: impl IntoIterator<Item = Call<K, I>>,
+    ) -> Vec<Refused<I>> {
+        let mut calls: Vec<_> = calls.into_iter().collect();
+        calls.sort_by_key(|call| call.hook);
+        let order = &self.order;
+        let jobs = calls.into_iter().map(|call| {
+            let Call { hook, subjects, tag, earlier_attempts, invocation } = call;
+            let lane = order.get(hook).copied().unwrap_or(LaneId::NONE);
+            (lane, subjects, Task { hook, tag, event, earlier_attempts, invocation })
+        });
+        let refused = self.schedule.handle_event(at, jobs);
+        self.pump();
+        let give_back = |(task, refusal): (Task<I>, _)| {
+            let Task { hook, tag, invocation, .. } = task;
+            Refused { hook, tag, invocation, refusal }
+        };
+        refused.into_iter().map(give_back).collect()
+    }
+
     /// The next thing that happened. Waits for ever while nothing runs. Safe to cancel: nothing is lost.
     pub async fn progress(&mut self) -> Progress<I> {
+        poll_fn(|context| self.poll_progress(context)).await
+    }
+
+    fn poll_progress(&mut self, context: &mut Context<'_>) -> Poll<Progress<I>> {
         loop {
-            match self.reports.recv().await {
-                Some(report) => {
-                    if let Some(progress) = self.apply(report) {
-                        return progress;
-                    }
-                }
-                // Not while we hold a sender ourselves.
-                None => std::future::pending().await,
+            if let Some(news) = self.try_progress() {
+                return Poll::Ready(news);
+            }
+            // Not closed while we hold a sender ourselves.
+            if let Poll::Ready(Some(report)) = self.reports.poll_recv(context) {
+                self.apply(report);
+                continue;
+            }
+            if !self.poll_wires(context) {
+                return Poll::Pending;
             }
         }
     }
 
     /// The next thing that happened, if it has already.
     pub fn try_progress(&mut self) -> Option<Progress<I>> {
-        while let Ok(report) = self.reports.try_recv() {
-            if let Some(progress) = self.apply(report) {
-                return Some(progress);
+        loop {
+            if let Some(news) = self.news.pop_front() {
+                return Some(news);
+            }
+            if let Ok(report) = self.reports.try_recv() {
+                self.apply(report);
+            } else if !self.serve_wires() {
+                return None;
             }
         }
-        None
     }
 
     /// For shutdown: lets running and queued hooks end, keeping their deadlines itself. Call it until it says `None`.
     ///
+    /// When everything is done, long-lived processes have their standard input closed and are waited for, until their kill
+    /// delay has passed twice at most. One that fails again and again is not waited for:
+    /// [`Hooks::unfinished`] says what that leaves.
+    ///
     /// Safe to cancel, so the caller can give up at a second signal or after a time of its own.
     pub async fn drain(&mut self) -> Option<Progress<I>> {
-        while !self.is_idle() {
-            let Some(due) = self.poll_timeout() else { return Some(self.progress().await) };
-            let wait = due.since(self.clock.now());
+        loop {
+            if let Some(news) = self.try_progress() {
+                return Some(news);
+            }
+            if self.schedule.is_idle() {
+                self.close_streams();
+            }
+            if self.is_idle() || self.is_stuck() {
+                return None;
+            }
+            let due = self.poll_timeout();
+            let wait = due.map(|due| due.since(self.clock.now())).unwrap_or_default();
             tokio::select! {
-                progress = self.progress() => return Some(progress),
-                () = tokio::time::sleep(wait) => self.handle_timeout(self.clock.now()),
+                progress = self.stirring() => if progress.is_some() { return progress },
+                () = tokio::time::sleep(wait), if due.is_some() => self.handle_timeout(self.clock.now()),
             }
         }
-        None
+    }
+
+    /// Like [`Hooks::progress`], but also returns when something happened that is no news.
+    async fn stirring(&mut self) -> Option<Progress<I>> {
+        poll_fn(|context| {
+            if let Some(news) = self.try_progress() {
+                return Poll::Ready(Some(news));
+            }
+            if let Poll::Ready(Some(report)) = self.reports.poll_recv(context) {
+                self.apply(report);
+                return Poll::Ready(self.news.pop_front());
+            }
+            if self.poll_wires(context) { Poll::Ready(self.news.pop_front()) } else { Poll::Pending }
+        })
+        .await
     }
 
     /// When [`Hooks::handle_timeout`] is next to be called.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.schedule.poll_timeout()
+        let lanes = self.lanes.iter().filter_map(|lane| lane.poll_timeout());
+        lanes.chain(self.schedule.poll_timeout()).min()
     }
 
-    /// Sends the signals and starts the further attempts that are due at `now`.
+    /// Sends the signals, closes the batches and starts the further attempts that are due at `now`.
     ///
     /// Take [`Hooks::try_progress`] to its end first: a hook whose end has not been heard of yet counts as hanging.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.schedule.handle_timeout(now);
+        self.lanes.iter_mut().for_each(|lane| lane.handle_timeout(now));
         self.pump();
     }
 
-    /// What has been counted.
+    /// What has been counted in all.
     pub fn counters(&self) -> Counters {
         self.schedule.counters()
     }
 
-    /// Hooks that wait.
+    /// What has been counted of each hook of the configuration, in its order.
+    pub fn counters_by_hook(&self) -> impl Iterator<Item = (&str, Counters)> {
+        self.order.iter().filter_map(|id| {
+            let counters = self.schedule.lane_counters(*id)?;
+            Some((self.lane(*id)?.spec.name.as_str(), counters))
+        })
+    }
+
+    /// Calls that wait.
     pub fn queued(&self) -> usize {
         self.schedule.queued()
     }
 
-    /// Hooks that run.
+    /// Whether every hook has at least half of its room in the queue left.
+    pub fn has_room(&self) -> bool {
+        self.schedule.has_room()
+    }
+
+    /// Processes that run for a call or a batch, and calls that wait for a stream's acknowledgement.
     pub fn running(&self) -> usize {
-        self.schedule.running()
+        self.schedule.running() + self.lanes.iter().map(Lane::running).sum::<usize>()
     }
 
-    /// Whether nothing waits, runs or is still to be killed.
+    /// Whether nothing waits or runs, or is still to be killed. A long-lived process without work may be there.
     pub fn is_idle(&self) -> bool {
-        self.schedule.is_idle()
+        self.schedule.is_idle() && self.news.is_empty() && self.lanes.iter().all(Lane::is_idle)
     }
 
-    /// The tags of the hooks that are not over, in no order: what giving up would leave undone.
+    /// The tags of the calls that are not over, in no order: what giving up would leave undone.
     pub fn unfinished(&self) -> impl Iterator<Item = &I> {
         self.schedule.unfinished().map(|task| &task.tag)
     }
 
-    /// The program that is run.
-    pub fn program(&self) -> &Program {
-        self.launcher.program()
+    fn lane(&self, id: LaneId) -> Option<&Lane<I>> {
+        self.lanes.iter().find(|lane| lane.id == id)
     }
 
-    /// Carries out every command there is.
-    fn pump(&mut self) {
-        while let Some(command) = self.schedule.poll_command() {
-            match command {
-                Command::Start { job, attempt, payload } => self.start(Run { job, attempt }, payload),
-                Command::Terminate { job, attempt } => self.terminate(Run { job, attempt }),
-                Command::Kill { job, attempt } => self.kill(Run { job, attempt }),
-            }
-        }
+    fn lane_mut(&mut self, id: LaneId) -> Option<&mut Lane<I>> {
+        self.lanes.iter_mut().find(|lane| lane.id == id)
     }
 
-    fn start(&mut self, run: Run, task: Task<I>) {
-        let shown_attempt = task.earlier_attempts.saturating_add(run.attempt);
-        let order = Order { run, invocation: Arc::clone(&task.invocation), shown_attempt };
-        let place = self.place();
-        let mut child = Child {
-            tag: task.tag,
-            shown_attempt,
-            invocation: task.invocation,
-            place: None,
-            pid: None,
-            started: self.clock.now(),
-            terminated: false,
-            ended: false,
-        };
-        let refused = match place {
-            Ok(place) => {
-                child.place = Some(place);
-                // A worker goes away only when it panics; then its place is not used again.
-                let sent = self.places.get(place).is_some_and(|orders| orders.send(order).is_ok());
-                if !sent {
-                    child.place = None;
-                }
-                (!sent).then_some(Errno::EAGAIN)
-            }
-            Err(errno) => Some(errno),
-        };
-        self.children.insert(run, child);
-        if let Some(errno) = refused {
-            let report = Report::Ended { run, ended: Ended::CouldNotStart(errno), at: self.clock.now() };
-            if self.report_sender.try_send(report).is_err() {
-                error!("a hook's report found no room, which is a mistake in this program");
-            }
-        }
-    }
-
-    /// A worker without an order, a new one if there is none.
-    fn place(&mut self) -> Result<usize, Errno> {
-        if let Some(place) = self.idle.pop() {
-            return Ok(place);
-        }
-        let sender = worker::start(Arc::clone(&self.launcher), self.clock, self.report_sender.clone())
-            .map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
-        self.places.push(sender);
-        Ok(self.places.len() - 1)
-    }
-
-    fn terminate(&mut self, run: Run) {
-        let Some(child) = self.children.get_mut(&run) else { return };
-        child.terminated = true;
-        child.log_signal("hook took too long: SIGTERM to its process group");
-        child.signal(Signal::SIGTERM);
-    }
-
-    fn kill(&mut self, run: Run) {
-        let Some(child) = self.children.get_mut(&run) else { return };
-        child.terminated = false;
-        if !child.ended {
-            child.log_signal("hook did not end on SIGTERM: SIGKILL to its process group");
-        }
-        child.signal(Signal::SIGKILL);
-        if child.ended {
-            self.forget(run);
-        }
-    }
-
-    /// Collects the process of an attempt that has ended. After this no signal can be sent to it.
-    fn forget(&mut self, run: Run) {
-        if let Some(pid) = self.children.remove(&run).and_then(|child| child.pid) {
-            worker::collect(pid);
-        }
-    }
-
-    fn apply(&mut self, report: Report) -> Option<Progress<I>> {
-        match report {
-            Report::Started { run, pid, at } => {
-                let child = self.children.get_mut(&run)?;
-                child.pid = Some(pid);
-                child.started = at;
-                let (tag, attempt) = (child.tag.clone(), child.shown_attempt);
-                self.schedule.handle_started(run.job, at);
-                Some(Progress::Started { tag, attempt, pid: pid.as_raw(), at })
-            }
-            Report::Ended { run, ended, at } => {
-                let child = self.children.get_mut(&run)?;
-                child.ended = true;
-                child.log_end(ended, at);
-                self.idle.extend(child.place.take());
-                let (tag, attempt, lingers) = (child.tag.clone(), child.shown_attempt, child.terminated);
-                if !lingers {
-                    self.forget(run);
-                }
-                let verdict = self.schedule.handle_ended(run.job, at, ended);
-                self.pump();
-                Some(match verdict? {
-                    Verdict::Again { at: next } => Progress::Again { tag, attempt, ended, next },
-                    Verdict::Finished(finished) => Progress::Finished {
-                        tag,
-                        attempt,
-                        ended,
-                        timed_out: finished.timed_out,
-                        gave_up: finished.gave_up,
-                        at,
-                    },
-                })
-            }
+    fn retire(&mut self, id: LaneId) {
+        self.schedule.retire_lane(id);
+        if let Some(lane) = self.lane_mut(id) {
+            lane.retire();
         }
     }
 }

@@ -1,34 +1,39 @@
-//! Starting one process: exactly this program, these arguments, this environment.
+//! Starting one process: exactly this program, these arguments, this environment, and as whom and how it runs.
 //!
-//! `posix_spawn` rather than `std::process::Command`, which sorts the environment; scripts see it in Kea's order.
-//! It also does not copy the page tables of a large daemon, and it says why `execve` failed.
+//! `std::process::Command` sorts the environment; scripts see it in Kea's order. `posix_spawn` keeps the order but knows
+//! neither users nor nice levels. So this does what `posix_spawn` does inside, with a few steps more: a child that shares
+//! our memory, while the thread that made it stands still, takes on what the process is to have and becomes the program. It does
+//! not copy the page tables of a large daemon, and it says which step failed, and why.
 //!
 //! What a hook gets:
 //!
 //! | thing | value |
 //! |---|---|
 //! | program | `execve` of the resolved path: no shell, no search in PATH |
-//! | argv\[0\] | the name as configured |
-//! | environment | the invocation's, in order, then `OBSERVER_ATTEMPT`; nothing of ours |
-//! | stdin | `/dev/null` |
-//! | stdout, stderr | ours, or `/dev/null` ([`Output`]) |
+//! | argv\[0\] | the name as configured; then the hook's own arguments, then those of the call |
+//! | environment | the call's, in order, then `OBSERVER_EVENT_ID`, `OBSERVER_ATTEMPT` and what is configured for the hook; nothing of ours |
+//! | stdin | `/dev/null`, or calls as lines of JSON |
+//! | stdout, stderr | ours, or `/dev/null` ([`Output`]); of a stream, stdout is for acknowledgements |
 //! | other descriptors | none |
 //! | signals | every one at its default, none blocked |
 //! | process group | its own, so that one signal reaches it and its children |
-//! | session, working directory, umask, user, groups, capabilities, priority | ours, as Kea's scripts have the server's |
+//! | user, groups, nice level, scheduling class, working directory | [`Attributes`] |
+//! | capabilities | ours, as Kea's scripts have the server's; none when it names a user other than root |
+//! | session, umask | ours |
+
+mod child;
 
 use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
-use super::program::Program;
+use super::schedule::{Ended, Step};
+use super::spec::{Attributes, Spec};
 use crate::dialect::invocation::Invocation;
 
 /// Where a hook's standard output and standard error go.
@@ -47,7 +52,7 @@ const FIRST_OTHER_DESCRIPTOR: libc::c_uint = 3;
 /// Marks every descriptor from 3 on close-on-exec, so that no program started later inherits it.
 ///
 /// Everything this crate opens is marked from the start. This is for what our own parent left open and for what a
-/// library forgot, so call it first thing in `main`; [`Launcher::spawn`] repeats it before every hook.
+/// library forgot, so call it first thing in `main`; a [`Launcher`] repeats it before every hook.
 ///
 /// # Errors
 ///
@@ -89,75 +94,81 @@ pub(super) fn keep_statuses() {
     }
 }
 
-/// Every signal there is, the two that the C library keeps for itself included: `sigfillset` leaves those out, and
-/// `posix_spawn` would then start the hook with them ignored.
-fn every_signal() -> SigSet {
-    // SAFETY: sigset_t is an array of bits; every combination of them is a set of signals.
-    unsafe {
-        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-        set.as_mut_ptr().write_bytes(0xff, 1);
-        SigSet::from_sigset_t_unchecked(set.assume_init())
+/// Why there is no process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) step: Step,
+    pub(super) errno: Errno,
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::CouldNotStart(failure.step, failure.errno)
     }
 }
 
-/// Starts one program again and again.
+/// Starts one hook's program again and again.
 #[derive(Debug)]
-pub struct Launcher {
-    program: Program,
+pub(super) struct Launcher {
+    program: CString,
+    /// argv up to where the call's arguments begin.
+    arguments: Vec<CString>,
+    attributes: Attributes,
     output: Output,
     null: File,
 }
 
 impl Launcher {
-    /// Opens what every hook will need.
+    /// Opens what every process will need.
     ///
     /// # Errors
     ///
     /// When `/dev/null` cannot be opened.
-    pub fn new(program: Program, output: Output) -> io::Result<Self> {
+    pub(super) fn new(spec: &Spec) -> io::Result<Self> {
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        Ok(Self { program, output, null })
+        let mut attributes = spec.attributes.clone();
+        attributes.credentials = attributes.credentials.filter(|credentials| !credentials.are_ours());
+        let name = spec.program.name().to_owned();
+        let arguments = std::iter::once(name).chain(spec.arguments.iter().cloned()).collect();
+        Ok(Self { program: spec.program.path().to_owned(), arguments, attributes, output: spec.output, null })
     }
 
-    /// The program.
-    pub fn program(&self) -> &Program {
-        &self.program
-    }
-
-    /// Starts the program. `attempt` becomes `OBSERVER_ATTEMPT`, 1 for the first.
+    /// Starts the program for one call, which is its `attempt`th, 1 for the first.
     ///
     /// Returns once `execve` has succeeded, which on a slow file system can take its time: not for the event loop.
-    ///
-    /// # Errors
-    ///
-    /// What `clone` or `execve` said.
-    pub fn spawn(&self, invocation: &Invocation, attempt: u32) -> Result<Pid, Errno> {
+    pub(super) fn call(&self, invocation: &Invocation, event: u64, attempt: u32) -> Result<Pid, Failure> {
+        let number = |name: &str, value: u64| CString::new(format!("{name}={value}")).unwrap_or_default();
+        let event = number("OBSERVER_EVENT_ID", event);
+        let attempt = number("OBSERVER_ATTEMPT", u64::from(attempt));
+        let added = self.attributes.environment.iter().filter(|added| {
+            let name = added.to_bytes().split(|&octet| octet == b'=').next().unwrap_or_default();
+            invocation.variables().all(|(own, _)| own != name)
+        });
+        let arguments = self.arguments.iter().map(CString::as_c_str).chain(invocation.arguments.iter());
+        let own = [event.as_c_str(), attempt.as_c_str()];
+        let environment = invocation.environment.iter().chain(own).chain(added.map(CString::as_c_str));
+        self.start(arguments, environment, None, None)
+    }
+
+    /// Starts the program with its standard input and, where there is one, output as given.
+    pub(super) fn piped(&self, stdin: RawFd, stdout: Option<RawFd>) -> Result<Pid, Failure> {
+        let arguments = self.arguments.iter().map(CString::as_c_str);
+        let environment = self.attributes.environment.iter().map(CString::as_c_str);
+        self.start(arguments, environment, Some(stdin), stdout)
+    }
+
+    fn start<'a>(
+        &self,
+        arguments: impl Iterator<Item = &'a CStr>,
+        environment: impl Iterator<Item = &'a CStr>,
+        stdin: Option<RawFd>,
+        stdout: Option<RawFd>,
+    ) -> Result<Pid, Failure> {
         let null = self.null.as_raw_fd();
-        let mut actions = PosixSpawnFileActions::init()?;
-        actions.add_dup2(null, libc::STDIN_FILENO)?;
-        if self.output == Output::Null {
-            actions.add_dup2(null, libc::STDOUT_FILENO)?;
-            actions.add_dup2(null, libc::STDERR_FILENO)?;
-        }
-
-        let mut attributes = PosixSpawnAttr::init()?;
-        attributes.set_pgroup(Pid::from_raw(0))?;
-        attributes.set_sigdefault(&every_signal())?;
-        attributes.set_sigmask(&SigSet::empty())?;
-        attributes.set_flags(
-            PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
-        )?;
-
-        let mut arguments = vec![self.program.name()];
-        arguments.extend(invocation.arguments.iter());
-        let attempt = CString::new(format!("OBSERVER_ATTEMPT={attempt}")).map_err(|_| Errno::EINVAL)?;
-        let environment: Vec<&CStr> =
-            invocation.environment.iter().chain(std::iter::once(attempt.as_c_str())).collect();
-
+        let quiet = (self.output == Output::Null).then_some(null);
+        let descriptors = [Some(stdin.unwrap_or(null)), stdout.or(quiet), quiet];
         // A failure here means an old kernel without /proc; what we opened ourselves is marked in any case.
         let _ = seal_descriptors();
-        posix_spawn(self.program.path(), &actions, &attributes, &arguments, &environment)
+        child::start(&self.program, arguments, environment, descriptors, &self.attributes)
     }
 }

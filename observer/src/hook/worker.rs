@@ -1,10 +1,14 @@
-//! The thread behind one place: starts a process, waits for it, reports.
+//! The thread behind one process: starts it, waits for it, reports.
+//!
+//! Orders and reports are plain messages: a worker shares nothing else with the owner of all state, so that both could be
+//! in different processes.
 //!
 //! The worker waits with WNOWAIT and leaves the process a zombie. Only the owner of all state collects it, after it has
 //! heard of the end; until then neither the process id nor the group id can be given to anybody else.
 
 use std::io;
 use std::mem;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -15,38 +19,57 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
-use super::schedule::{Ended, JobId};
-use super::spawn::Launcher;
+use super::feed;
+use super::schedule::{Ended, JobId, LaneId, Step};
+use super::spawn::{Failure, Launcher};
 use crate::clock::Clock;
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
 
-/// Enough for building an argument list; `posix_spawn` brings a stack of its own.
+/// Enough for building an argument list; the child has a stack of its own.
 const STACK: usize = 256 * 1024;
 
-/// One attempt of one job.
+/// One process or the attempt to start it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Run {
-    /// Which job.
-    pub job: JobId,
-    /// Which attempt of it, by the schedule's count.
-    pub attempt: u32,
+pub(super) enum Run {
+    /// An attempt of a job, by the schedule's count.
+    Job(JobId, u32),
+    /// A life of a stream, or a batch, by its own count.
+    Lane(LaneId, u32),
 }
 
 /// What a worker is told to run.
 #[derive(Debug)]
-pub struct Order {
+pub(super) struct Order {
     /// For the report.
-    pub run: Run,
-    /// What to run.
-    pub invocation: Arc<Invocation>,
-    /// What the hook is told as `OBSERVER_ATTEMPT`.
-    pub shown_attempt: u32,
+    pub(super) run: Run,
+    /// Which program, as whom and how.
+    pub(super) launcher: Arc<Launcher>,
+    /// With what.
+    pub(super) work: Work,
+}
+
+/// With what a program is run.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// One call.
+    Call {
+        /// Arguments and environment.
+        invocation: Arc<Invocation>,
+        /// What the hook is told as `OBSERVER_EVENT_ID`.
+        event: u64,
+        /// What the hook is told as `OBSERVER_ATTEMPT`.
+        attempt: u32,
+    },
+    /// These lines on its standard input.
+    Batch(Vec<u8>),
+    /// A standard input and output whose other ends the owner has.
+    Stream(OwnedFd, OwnedFd),
 }
 
 /// What a worker has to say. Every order brings at most one `Started`, then exactly one `Ended`.
 #[derive(Debug)]
-pub enum Report {
+pub(super) enum Report {
     /// The order has become a process.
     Started {
         /// Which order.
@@ -72,32 +95,30 @@ pub enum Report {
 /// # Errors
 ///
 /// When the system has no room for another thread.
-pub fn start(
-    launcher: Arc<Launcher>,
-    clock: Clock,
-    reports: mpsc::Sender<Report>,
-) -> io::Result<Sender<Order>> {
+pub(super) fn start(clock: Clock, reports: mpsc::UnboundedSender<Report>) -> io::Result<Sender<Order>> {
     let (sender, orders) = channel();
     thread::Builder::new()
         .name("hook".to_owned())
         .stack_size(STACK)
-        .spawn(move || work(&launcher, clock, &orders, &reports))?;
+        .spawn(move || work(clock, &orders, &reports))?;
     Ok(sender)
 }
 
-fn work(launcher: &Launcher, clock: Clock, orders: &Receiver<Order>, reports: &mpsc::Sender<Report>) {
-    for Order { run, invocation, shown_attempt } in orders {
-        let spawned = launcher.spawn(&invocation, shown_attempt);
-        drop(invocation);
+fn work(clock: Clock, orders: &Receiver<Order>, reports: &mpsc::UnboundedSender<Report>) {
+    for Order { run, launcher, work } in orders {
+        let (spawned, lines) = spawn(&launcher, work);
         let ended = match spawned {
-            Err(errno) => Ended::CouldNotStart(errno),
+            Err(failure) => failure.into(),
             Ok(pid) => {
                 // When the owner is gone there is nobody to tell, but the process is still waited for.
-                let _ = reports.blocking_send(Report::Started { run, pid, at: clock.now() });
+                let _ = reports.send(Report::Started { run, pid, at: clock.now() });
+                if let Some((pipe, lines)) = lines {
+                    feed::write_all(pipe, &lines, || has_ended(pid));
+                }
                 await_end(pid)
             }
         };
-        if reports.blocking_send(Report::Ended { run, ended, at: clock.now() }).is_err() {
+        if reports.send(Report::Ended { run, ended, at: clock.now() }).is_err() {
             // Nor is there anybody else to collect it.
             if let Ok(pid) = spawned {
                 collect(pid);
@@ -107,34 +128,54 @@ fn work(launcher: &Launcher, clock: Clock, orders: &Receiver<Order>, reports: &m
     }
 }
 
-/// Waits until a child has ended and leaves it a zombie.
-fn await_end(pid: Pid) -> Ended {
+/// Starts the process; what it is still to be told comes back. The ends of pipes that are the process's are closed here.
+fn spawn(launcher: &Launcher, work: Work) -> (Result<Pid, Failure>, Option<(OwnedFd, Vec<u8>)>) {
+    match work {
+        Work::Call { invocation, event, attempt } => (launcher.call(&invocation, event, attempt), None),
+        Work::Stream(stdin, stdout) => (launcher.piped(stdin.as_raw_fd(), Some(stdout.as_raw_fd())), None),
+        Work::Batch(lines) => match feed::pipe() {
+            Ok((stdin, ours)) => (launcher.piped(stdin.as_raw_fd(), None), Some((ours, lines))),
+            Err(errno) => (Err(Failure { step: Step::Process, errno }), None),
+        },
+    }
+}
+
+/// Whether a child has ended, which leaves it a zombie; waits for that or does not.
+fn status(pid: Pid, options: libc::c_int) -> Option<Ended> {
     loop {
         // nix's waitid refuses the status of a process that a real-time signal has killed, so this is the C one.
         // SAFETY: siginfo_t is plain data for which all zeroes is a value, and waitid writes no more than one.
         let (result, info) = unsafe {
             let mut info: libc::siginfo_t = mem::zeroed();
             let id = pid.as_raw().cast_unsigned();
-            let result = libc::waitid(libc::P_PID, id, &mut info, libc::WEXITED | libc::WNOWAIT);
+            let result = libc::waitid(libc::P_PID, id, &mut info, libc::WEXITED | libc::WNOWAIT | options);
             (result, info)
         };
         if result == 0 {
-            // SAFETY: waitid has succeeded, so the fields of SIGCHLD are the ones that were written.
-            let status = unsafe { info.si_status() };
-            return match info.si_code {
+            // SAFETY: waitid has succeeded, so the fields of SIGCHLD are the ones that were written, or all are zero.
+            let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+            return (pid != 0).then_some(match info.si_code {
                 libc::CLD_EXITED => Ended::Exited(status),
                 libc::CLD_KILLED | libc::CLD_DUMPED => Ended::Signalled(status),
                 _ => Ended::Unknown,
-            };
+            });
         }
         if Errno::last() != Errno::EINTR {
-            return Ended::Unknown;
+            return Some(Ended::Unknown);
         }
     }
 }
 
+fn await_end(pid: Pid) -> Ended {
+    status(pid, 0).unwrap_or(Ended::Unknown)
+}
+
+fn has_ended(pid: Pid) -> bool {
+    status(pid, libc::WNOHANG).is_some()
+}
+
 /// Collects a zombie. From here on its id may be given to somebody else. Never waits.
-pub fn collect(pid: Pid) {
+pub(super) fn collect(pid: Pid) {
     // What it says is known already or of no use; a process that is not a zombie is left alone.
     let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
 }

@@ -35,6 +35,10 @@ pub enum Event {
 }
 
 impl Event {
+    /// Those about leases.
+    pub const LEASE: [Self; 7] =
+        [Self::Commit, Self::Renew, Self::Rebind, Self::Release, Self::Decline, Self::Expire, Self::Recover];
+
     /// The word.
     pub fn name(self) -> &'static str {
         match self {

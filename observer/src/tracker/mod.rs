@@ -7,6 +7,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+mod changes;
 mod counters;
 mod deadlines;
 mod event;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use crate::config::ServerConfig;
 use crate::time::Timestamp;
 
+pub use changes::{LeaseChange, LeaseCursor};
 pub use counters::Counters;
 pub use event::{
     Event, Exchange, Exchange4, Exchange6, IaReference, LeaseEvent, Occurrence, Subject, SubnetName,
@@ -83,6 +85,8 @@ pub struct Tracker {
     latest: Timestamp,
     /// Server identifiers seen in answers that count: a RELEASE or DECLINE for another server is not ours.
     servers4: Servers<Ipv4Addr>,
+    /// Those of them that were not told as a change, where somebody wants to know.
+    new_servers4: Option<Vec<Ipv4Addr>>,
     /// Whether messages are told for which no server calls a hook.
     tells_heard: bool,
     events: VecDeque<LeaseEvent>,
@@ -105,6 +109,7 @@ impl Tracker {
             legs: Legs::default(),
             latest: Timestamp::EPOCH,
             servers4: Servers::default(),
+            new_servers4: None,
             tells_heard: false,
             events: VecDeque::new(),
             counters: Counters::default(),

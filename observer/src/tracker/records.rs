@@ -161,11 +161,13 @@ pub(super) struct Records<L: Record> {
     timers: ExpiredLeases,
     limit: usize,
     over_limit: u64,
+    /// Keys of records that changed, where somebody wants to know.
+    changed: Option<Vec<L::Key>>,
 }
 
 impl<L: Record> Records<L> {
     pub(super) fn new(timers: ExpiredLeases, limit: usize) -> Self {
-        Self { table: Table::default(), timers, limit, over_limit: 0 }
+        Self { table: Table::default(), timers, limit, over_limit: 0, changed: None }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -187,8 +189,39 @@ impl<L: Record> Records<L> {
         self.table.find(key).and_then(|slot| self.table.get(slot)).map(|entry| &entry.lease)
     }
 
+    /// Notes from now on which records change, or not any more.
+    pub(super) fn record_changes(&mut self, records: bool) {
+        self.changed = records.then(Vec::new);
+    }
+
+    /// The key of a record that changed.
+    pub(super) fn poll_changed(&mut self) -> Option<L::Key> {
+        self.changed.as_mut()?.pop()
+    }
+
+    fn note_changed(&mut self, key: L::Key) {
+        // One message changes a record or two, so the list is short when it is looked through; after a long sleep it is
+        // taken after each deadline.
+        if let Some(changed) = &mut self.changed
+            && !changed.iter().rev().take(4).any(|known| *known == key)
+        {
+            changed.push(key);
+        }
+    }
+
+    /// The record in a slot.
+    pub(super) fn at(&self, slot: u32) -> Option<&L> {
+        self.table.get(slot).map(|entry| &entry.lease)
+    }
+
+    /// How many slots there are, empty ones too.
+    pub(super) fn slots(&self) -> u32 {
+        self.table.slots()
+    }
+
     /// Takes the record with this key out.
     pub(super) fn remove(&mut self, key: L::Key) -> Option<L> {
+        self.note_changed(key);
         self.table.find(key).and_then(|slot| self.table.remove(slot))
     }
 
@@ -204,6 +237,7 @@ impl<L: Record> Records<L> {
             self.over_limit += 1;
             return;
         }
+        self.note_changed(lease.key());
         let slot = self.table.put(lease);
         self.schedule(deadlines, slot);
     }
@@ -224,6 +258,7 @@ impl<L: Record> Records<L> {
             return None;
         }
         let kept = lease.clone().released(state);
+        self.note_changed(kept.key());
         let slot = self.table.put(kept.clone());
         if self.timers.reclaim_timer_wait_time != 0
             && let Some(scheduled) = self.table.scheduled_mut(slot)
@@ -264,11 +299,14 @@ impl<L: Record> Records<L> {
             self.schedule(deadlines, slot);
             return None;
         }
+        let key = lease.key();
         if lease.state() == LeaseState::ExpiredReclaimed {
             self.table.remove(slot);
+            self.note_changed(key);
             return None;
         }
         let lease = Box::new(lease.clone());
+        self.note_changed(key);
         let remove = self.timers.flush_reclaimed_timer_wait_time == 0;
         if remove || matches!(lease.state(), LeaseState::Declined | LeaseState::Registered) {
             // Kea deletes these records at once, though it does not say so.

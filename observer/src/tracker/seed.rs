@@ -1,6 +1,9 @@
 //! Leases from before the tracker saw its first message.
 
+use std::net::Ipv4Addr;
+
 use crate::dhcpv6::IaKind;
+use crate::time::Timestamp;
 
 use super::{Lease4, Lease6, Tracker};
 
@@ -32,6 +35,15 @@ impl Tracker {
             };
             lease.subnet_id = lease.subnet_id.or(subnet.map(|subnet| subnet.id));
             self.leases6.store(&mut self.deadlines, lease);
+        }
+    }
+
+    /// Goes on where an earlier tracker was, beside [`Tracker::seed`] with its leases: `latest` was its last moment, before
+    /// which nothing happens any more, and `servers4` are the servers that it had heard.
+    pub fn resume(&mut self, latest: Timestamp, servers4: impl IntoIterator<Item = Ipv4Addr>) {
+        self.latest = self.latest.max(latest);
+        for server in servers4 {
+            self.servers4.hear(&server);
         }
     }
 }

@@ -27,14 +27,15 @@ impl<S> Default for Servers<S> {
 }
 
 impl<S: Clone + Eq + Hash> Servers<S> {
-    /// An answer names this server.
-    pub(super) fn hear(&mut self, server: &S) {
+    /// An answer names this server. Says whether it was unknown.
+    pub(super) fn hear(&mut self, server: &S) -> bool {
         if self.latest.as_ref() == Some(server) {
-            return;
+            return false;
         }
         self.latest = Some(server.clone());
         self.answers += 1;
-        if let Some(before) = self.heard.insert(server.clone(), self.answers) {
+        let before = self.heard.insert(server.clone(), self.answers);
+        if let Some(before) = before {
             self.ages.remove(&before);
         }
         self.ages.insert(self.answers, server.clone());
@@ -44,6 +45,7 @@ impl<S: Clone + Eq + Hash> Servers<S> {
             self.heard.remove(&oldest);
             self.forgotten += 1;
         }
+        before.is_none()
     }
 
     /// Whether this server was heard.

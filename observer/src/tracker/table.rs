@@ -106,6 +106,12 @@ impl<L: Record> Table<L> {
         self.entries.len()
     }
 
+    /// How many slots there are, empty ones too.
+    pub(super) fn slots(&self) -> u32 {
+        // The limits keep a table far below 2^32 records.
+        u32::try_from(self.entries.capacity()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn get(&self, slot: u32) -> Option<&Entry<L>> {
         self.entries.get(slot as usize)
     }

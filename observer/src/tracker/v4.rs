@@ -14,8 +14,7 @@ use super::made_up::is_made_up;
 use super::records::Record;
 use super::table::Owner;
 use super::{
-    Answers, Event, Exchange4, Lease4, LeaseState, Observed4, Occurrence, Place, Relay4,
-    SubnetName, Tracker,
+    Answers, Event, Exchange4, Lease4, LeaseState, Observed4, Occurrence, Place, Relay4, SubnetName, Tracker,
 };
 
 /// The kind of a BOOTP question, which has no message type.
@@ -162,8 +161,11 @@ impl Tracker {
     }
 
     fn answer4(&mut self, at: Timestamp, answer: Arc<Observed4>) {
-        if let Some(server) = answer.message.server_id() {
-            self.servers4.hear(&server);
+        if let Some(server) = answer.message.server_id()
+            && self.servers4.hear(&server)
+            && let Some(new) = &mut self.new_servers4
+        {
+            new.push(server);
         }
         let (client, xid) = (answer.message.chaddr, answer.message.xid);
         let question = match answer.message.message_type {

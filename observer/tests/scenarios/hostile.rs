@@ -230,7 +230,11 @@ fn a_message_with_thousands_of_leases_starts_a_hook_all_the_same() {
     let decline = client.decline(given(2));
     story.at(3).whole(&decline, Direction::In).whole(&decline.reply(vec![]), Direction::Out);
     assert_eq!(all(&mut story).len(), 129);
-    assert_eq!(story.counters().leases_left_out, 3 * 1_872, "of what is declined nothing was a lease but these");
+    assert_eq!(
+        story.counters().leases_left_out,
+        3 * 1_872,
+        "of what is declined nothing was a lease but these"
+    );
 }
 
 #[test]

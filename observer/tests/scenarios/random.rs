@@ -14,38 +14,38 @@ use crate::wire4::{self, Dhcp4, ip};
 use crate::wire6::{self, Dhcp6};
 
 /// Marsaglia's xorshift: enough to be unlike what a person would write, and the same every time.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.roll() % limit
     }
 
-    fn one_in(&mut self, limit: u64) -> bool {
+    pub fn one_in(&mut self, limit: u64) -> bool {
         self.below(limit) == 0
     }
 
-    fn pick<T: Clone>(&mut self, among: &[T]) -> T {
+    pub fn pick<T: Clone>(&mut self, among: &[T]) -> T {
         among[usize::try_from(self.below(among.len() as u64)).unwrap()].clone()
     }
 
-    fn small(&mut self, limit: u8) -> u8 {
+    pub fn small(&mut self, limit: u8) -> u8 {
         u8::try_from(self.below(u64::from(limit))).unwrap()
     }
 }
 
 /// A frame and when it passes, in milliseconds after the start.
-struct Step {
-    at: i64,
-    frame: Vec<u8>,
-    direction: Direction,
+pub struct Step {
+    pub at: i64,
+    pub frame: Vec<u8>,
+    pub direction: Direction,
 }
 
 const LIFETIMES: [u32; 7] = [0, 1, 30, 30, 600, 3_600, u32::MAX];
@@ -121,10 +121,15 @@ fn v6(dice: &mut Dice) -> (Dhcp6, Dhcp6) {
 }
 
 fn script(dice: &mut Dice) -> Vec<Step> {
+    exchanges(dice, 400, &[0, 1, 400, 5_000, 40_000, 1_000_000])
+}
+
+/// So many exchanges of all kinds, with one of these pauses before each, in milliseconds.
+pub fn exchanges(dice: &mut Dice, count: usize, pauses: &[i64]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut at = 0;
-    for _ in 0..400 {
-        at += dice.pick(&[0, 1, 400, 5_000, 40_000, 1_000_000]);
+    for _ in 0..count {
+        at += dice.pick(pauses);
         let frames = if dice.one_in(2) {
             let (query, answer) = v4(dice);
             [query.frame(), answer.frame()]
@@ -152,7 +157,7 @@ fn script(dice: &mut Dice) -> Vec<Step> {
     steps
 }
 
-fn server(dice: &mut Dice) -> ServerConfig {
+pub fn server(dice: &mut Dice) -> ServerConfig {
     let mut config = if dice.one_in(2) {
         ServerConfig::default()
     } else {

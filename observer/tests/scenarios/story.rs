@@ -10,7 +10,7 @@ use dhcp_observer::dissect::{FragmentCounts, FragmentsWaiting};
 use dhcp_observer::drive::{Driver, Totals};
 use dhcp_observer::frame::{Direction, Frame, Interface, LinkType};
 use dhcp_observer::time::Timestamp;
-use dhcp_observer::tracker::{Answers, Counters, Limits, network};
+use dhcp_observer::tracker::{Answers, Counters, LeaseEvent, Limits, network};
 
 /// The moment at which every story begins, in Unix seconds.
 pub const START: i64 = 1_700_000_000;
@@ -73,6 +73,7 @@ pub struct Story {
     interface: Arc<Interface>,
     now: Timestamp,
     calls: Vec<Invocation>,
+    events: Vec<LeaseEvent>,
 }
 
 /// Text of a moment, as CLTT shows it.
@@ -99,6 +100,7 @@ impl Story {
             interface: Arc::new(Interface { index: Some(3), name: "vs".into() }),
             now: Timestamp::from_seconds(START),
             calls: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -121,8 +123,11 @@ impl Story {
     /// The same in nanoseconds.
     pub fn at_nanos(&mut self, nanos: i64) -> &mut Self {
         self.now = Timestamp::from_nanos(START * 1_000_000_000 + nanos);
-        let (calls, version) = (&mut self.calls, self.version);
-        self.driver.handle_time(self.now, |event| calls.extend(kea::invocation(&event, version)));
+        let (calls, events, version) = (&mut self.calls, &mut self.events, self.version);
+        self.driver.handle_time(self.now, |event| {
+            calls.extend(kea::invocation(&event, version));
+            events.push(event);
+        });
         self
     }
 
@@ -168,8 +173,11 @@ impl Story {
             bytes,
             wire_length: bytes.len(),
         };
-        let (calls, version) = (&mut self.calls, self.version);
-        self.driver.handle_frame(&frame, |event| calls.extend(kea::invocation(&event, version)));
+        let (calls, events, version) = (&mut self.calls, &mut self.events, self.version);
+        self.driver.handle_frame(&frame, |event| {
+            calls.extend(kea::invocation(&event, version));
+            events.push(event);
+        });
         self
     }
 
@@ -194,6 +202,17 @@ impl Story {
         let kinds = kinds.iter().copied().collect();
         self.driver.set_network_events(network::Options { kinds, ..network::Options::default() });
         self
+    }
+
+    /// Is told messages too for which no server calls a hook.
+    pub fn telling_heard(mut self) -> Self {
+        self.driver.tell_heard(true);
+        self
+    }
+
+    /// The events since the last look.
+    pub fn events(&mut self) -> Vec<LeaseEvent> {
+        std::mem::take(&mut self.events)
     }
 
     pub fn network_counters(&self) -> network::Counters {

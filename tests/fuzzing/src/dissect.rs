@@ -9,8 +9,7 @@ use dhcp_observer::time::Timestamp;
 
 use crate::bytes::{Bytes, push_counted};
 
-const LINKS: [LinkType; 4] =
-    [LinkType::Ethernet, LinkType::LinuxSll, LinkType::LinuxSll2, LinkType::RawIp];
+const LINKS: [LinkType; 4] = [LinkType::Ethernet, LinkType::LinuxSll, LinkType::LinuxSll2, LinkType::RawIp];
 const DIRECTIONS: [Direction; 4] = [Direction::In, Direction::Out, Direction::Unknown, Direction::In];
 const LIMITS: FragmentLimits = FragmentLimits {
     datagrams: 8,
@@ -23,7 +22,8 @@ const LIMITS: FragmentLimits = FragmentLimits {
 pub fn run(input: &[u8]) {
     let taps = ["a", "b"].map(|name| Arc::new(Interface { index: Some(1), name: name.into() }));
     let mut dissector = Dissector::new(LIMITS);
-    let mut duplicates = Duplicates::new(2, DuplicateLimits { frames: 8, bytes: 4_096, ..Default::default() });
+    let mut duplicates =
+        Duplicates::new(2, DuplicateLimits { frames: 8, bytes: 4_096, ..Default::default() });
     let mut input = Bytes::new(input);
     let mut at = Timestamp::from_seconds(1_700_000_000);
     let mut frames = 0;

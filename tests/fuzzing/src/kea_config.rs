@@ -54,5 +54,8 @@ pub fn run(text: &[u8]) {
         }
     }
     let told = outcomes.map(|outcome| outcome.err().map(|error| error.to_string()));
-    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "what is wrong is wrong for every version: {told:?}");
+    assert!(
+        told.windows(2).all(|pair| pair[0] == pair[1]),
+        "what is wrong is wrong for every version: {told:?}"
+    );
 }

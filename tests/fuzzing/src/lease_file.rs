@@ -42,7 +42,8 @@ pub fn run(text: &[u8]) {
     let counters = tracker.counters();
     assert_eq!(counters.leases4 + counters.leases6 + counters.leases_over_limit, count);
     let mut latest = Timestamp::EPOCH;
-    for now in [written, written + Duration::from_secs(10_000_000), Timestamp::MAX - Duration::from_nanos(1)] {
+    for now in [written, written + Duration::from_secs(10_000_000), Timestamp::MAX - Duration::from_nanos(1)]
+    {
         tracker.handle_timeout(now);
         assert!(tracker.poll_timeout().is_none_or(|due| due > now));
         while let Some(event) = tracker.poll_event() {

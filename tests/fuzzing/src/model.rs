@@ -105,7 +105,8 @@ impl Model {
     fn is_owner4(&self, lease: &Lease4) {
         let other = self.held4.get(&lease.address).filter(|held| {
             held.state == LeaseState::Declined
-                || !held.belongs_to(&lease.hwaddr, lease.client_id.as_ref().map(|client_id| client_id.octets()))
+                || !held
+                    .belongs_to(&lease.hwaddr, lease.client_id.as_ref().map(|client_id| client_id.octets()))
         });
         assert!(!self.is_complete || other.is_none(), "two owners: {lease:?} {other:?}");
     }

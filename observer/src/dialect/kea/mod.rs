@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 
 use crate::config::KeaVersion;
 use crate::tracker::network::Frames;
-use crate::tracker::{Exchange6, LeaseEvent, Occurrence};
+use crate::tracker::{Exchange4, Exchange6, LeaseEvent, Occurrence};
 
 use super::invocation::{Invocation, Strings};
 use super::observer;
 use super::text;
 use super::variable::{write_all, write_one};
-use super::{Call, Dialect};
+use super::{Call, Dialect, Options};
 
 use query4::{Client4, QUERY4, SUBNET4, pkt4};
 use query6::{PKT6_IA, QUERY6, QUERY6_RELAY};
@@ -51,6 +51,10 @@ impl Dialect for Kea {
     fn poll_call(&mut self) -> Option<Call> {
         self.calls.pop_front()
     }
+
+    fn set_options(&mut self, options: &Options) {
+        self.version = options.version;
+    }
 }
 
 /// The call that Kea would have made for this event, and the `OBSERVER_` variables behind Kea's own. `None` for what Kea has
@@ -65,6 +69,24 @@ pub fn invocation(event: &LeaseEvent, version: KeaVersion) -> Option<Invocation>
     arguments.push(hook_point.as_bytes());
     Some(Invocation { at: event.at, arguments, environment })
 }
+
+/// The hook points of Kea.
+pub const HOOK_POINTS: [&str; 14] = [
+    "lease4_renew",
+    "leases4_committed",
+    "lease4_release",
+    "lease4_decline",
+    "lease4_expire",
+    "lease4_recover",
+    "lease6_renew",
+    "lease6_rebind",
+    "leases6_committed",
+    "lease6_release",
+    "lease6_decline",
+    "lease6_expire",
+    "addr6_register",
+    "lease6_recover",
+];
 
 /// The name of the hook point: Kea's only argument. `None` for what is no hook point.
 pub fn hook_point(occurrence: &Occurrence) -> Option<&'static str> {
@@ -153,7 +175,13 @@ fn write_environment(environment: &mut Strings, occurrence: &Occurrence, version
     }
 }
 
-fn write_query6(environment: &mut Strings, exchange: &Exchange6, version: KeaVersion) {
+/// The variables of the question of a DHCPv4 exchange.
+pub(super) fn write_query4(environment: &mut Strings, exchange: &Exchange4) {
+    write_all(environment, "", QUERY4, exchange);
+}
+
+/// The variables of the question of a DHCPv6 exchange.
+pub(super) fn write_query6(environment: &mut Strings, exchange: &Exchange6, version: KeaVersion) {
     write_all(environment, "", QUERY6, exchange);
     if version.shows_relay_options() {
         write_all(environment, "", QUERY6_RELAY, exchange);

@@ -7,7 +7,7 @@ mod reference;
 mod relays;
 
 use crate::tracker::network::Frames;
-use crate::tracker::{LeaseEvent, Occurrence};
+use crate::tracker::{Event, LeaseEvent, Occurrence, Place};
 
 use super::invocation::Strings;
 use super::variable::{write_all, write_one};
@@ -16,7 +16,9 @@ pub(super) use reference::reference;
 
 /// Appends them all, in the order of the reference.
 pub(super) fn write(environment: &mut Strings, event: &LeaseEvent) {
-    write_text(environment, "OBSERVER_EVENT", event.event.name());
+    if event.event != Event::Heard {
+        write_text(environment, "OBSERVER_EVENT", event.event.name());
+    }
     let certainty = if event.is_inferred() {
         "inferred"
     } else if event.estimated {
@@ -96,6 +98,15 @@ pub(super) fn write(environment: &mut Strings, event: &LeaseEvent) {
             relays::write6(environment, exchange);
         }
     }
+}
+
+/// Those of a deadline that a dialect keeps itself: where the lease was last heard of.
+pub(super) fn write_deadline(environment: &mut Strings, event: Event, place: &Place) {
+    if event != Event::Heard {
+        write_text(environment, "OBSERVER_EVENT", event.name());
+    }
+    write_text(environment, "OBSERVER_CERTAINTY", "observed");
+    exchange::write_place(environment, place);
 }
 
 fn before<L>(before: &[Option<L>], index: usize) -> Option<&L> {

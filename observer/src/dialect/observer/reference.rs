@@ -116,6 +116,10 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         all.push(row(&format!("OBSERVER_[AT<i>_]{word}"), lists, source, meaning));
     }
     all.extend(network::reference());
+    all.push(always(
+        "OBSERVER_EVENT_ID",
+        "the number of the event, ever increasing; the same for all hooks and for repeats",
+    ));
     all.push(always("OBSERVER_ATTEMPT", "`1`, or more when the hook is started again"));
     all
 }

@@ -1,4 +1,4 @@
-//! One attempt, from its order until its process is collected.
+//! One process, from its order until it is collected.
 
 use std::sync::Arc;
 
@@ -10,13 +10,12 @@ use super::super::schedule::Ended;
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
 
-/// An attempt that was ordered and whose process has not been collected.
+/// A process that was ordered and has not been collected.
 #[derive(Debug)]
 pub(super) struct Child<I> {
-    pub(super) tag: I,
-    pub(super) shown_attempt: u32,
-    /// For log lines: the hook point.
-    pub(super) invocation: Arc<Invocation>,
+    pub(super) hook: Arc<str>,
+    /// The call that it is for, if it is for one.
+    pub(super) call: Option<ChildCall<I>>,
     pub(super) place: Option<usize>,
     pub(super) pid: Option<Pid>,
     pub(super) started: Timestamp,
@@ -25,10 +24,29 @@ pub(super) struct Child<I> {
     pub(super) ended: bool,
 }
 
+/// The one call of a process.
+#[derive(Debug)]
+pub(super) struct ChildCall<I> {
+    pub(super) tag: I,
+    pub(super) event: u64,
+    pub(super) attempt: u32,
+    /// For log lines: the hook point.
+    pub(super) invocation: Arc<Invocation>,
+}
+
 impl<I> Child<I> {
-    /// The hook point: the first argument.
-    pub(super) fn point(&self) -> String {
-        self.invocation.arguments.iter().next().unwrap_or_default().to_string_lossy().into_owned()
+    pub(super) fn new(hook: Arc<str>, call: Option<ChildCall<I>>, now: Timestamp) -> Self {
+        Self { hook, call, place: None, pid: None, started: now, terminated: false, ended: false }
+    }
+
+    /// The hook point: the first argument of the call.
+    pub(super) fn point(&self) -> Option<String> {
+        let argument = self.call.as_ref()?.invocation.arguments.iter().next()?;
+        Some(argument.to_string_lossy().into_owned())
+    }
+
+    fn attempt(&self) -> Option<u32> {
+        self.call.as_ref().map(|call| call.attempt)
     }
 
     pub(super) fn pid(&self) -> Option<i32> {
@@ -39,20 +57,21 @@ impl<I> Child<I> {
     pub(super) fn signal(&self, signal: Signal) {
         let Some(pid) = self.pid else { return };
         if let Err(errno) = killpg(pid, signal) {
-            warn!(hook = %self.point(), pid = pid.as_raw(), %signal, %errno, "hook could not be signalled");
+            warn!(hook = %self.hook, pid = pid.as_raw(), %signal, %errno, "hook could not be signalled");
         }
     }
 
     pub(super) fn log_signal(&self, what: &'static str) {
-        warn!(hook = %self.point(), pid = self.pid(), attempt = self.shown_attempt, "{what}");
+        warn!(hook = %self.hook, point = self.point(), pid = self.pid(), attempt = self.attempt(), "{what}");
     }
 
     pub(super) fn log_end(&self, ended: Ended, at: Timestamp) {
         let seconds = at.since(self.started).as_secs_f64();
+        let (hook, pid, attempt) = (&self.hook, self.pid(), self.attempt());
         if ended.is_success() {
-            debug!(hook = %self.point(), pid = self.pid(), attempt = self.shown_attempt, seconds, "hook ended");
+            debug!(%hook, point = self.point(), pid, attempt, seconds, "hook ended");
         } else {
-            warn!(hook = %self.point(), pid = self.pid(), attempt = self.shown_attempt, seconds, "hook {ended}");
+            warn!(%hook, point = self.point(), pid, attempt, seconds, "hook {ended}");
         }
     }
 }

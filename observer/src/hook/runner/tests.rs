@@ -1,32 +1,52 @@
 //! Real processes, virtual time: deadlines are told to the schedule, and FIFOs say when a script has got somewhere.
 
+mod attributes;
+mod batches;
+mod reload;
+mod several;
+mod streams;
+
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
 use super::super::program::resolve_program;
+use super::super::schedule::{Ended, LaneLimits, Refusal, Step};
 use super::super::scratch::{Ear, Scratch};
-use super::super::spawn::seal_descriptors;
+use super::super::spawn::{Output, seal_descriptors};
 use super::*;
-use crate::dialect::invocation::Strings;
+use crate::dialect::invocation::{Invocation, Strings};
 
 /// So long that no test waits for it.
 const HOUR: Duration = Duration::from_secs(3600);
-const LIMITS: Limits = Limits {
-    max_running: 16,
-    max_queued: 1000,
+const SHARED: Limits = Limits { max_running: 16, max_queued: 1000, max_queued_per_subject: 1000 };
+const LIMITS: LaneLimits = LaneLimits {
+    max_parallel: usize::MAX,
     timeout: Some(HOUR),
     kill_delay: HOUR,
     retries: 0,
     retry_delay: HOUR,
 };
 
-fn hooks_with(script: &Path, limits: Limits, output: Output) -> Hooks<u32, u32> {
-    let program = resolve_program(script, Path::new("/")).unwrap();
-    Hooks::new(program, output, limits, Clock::new()).unwrap()
+/// One hook that runs this script.
+fn spec(script: &Path) -> Spec {
+    let name = script.file_name().unwrap().to_str().unwrap();
+    Spec { limits: LIMITS, ..Spec::new(name, resolve_program(script, Path::new("/")).unwrap()) }
+}
+
+fn hooks_of(specs: Vec<Spec>) -> Hooks<u32, u32> {
+    Hooks::new(specs, SHARED, Clock::new()).unwrap()
+}
+
+fn hooks_with(script: &Path, limits: LaneLimits, output: Output) -> Hooks<u32, u32> {
+    hooks_of(vec![Spec { limits, output, ..spec(script) }])
 }
 
 fn hooks(script: &Path) -> Hooks<u32, u32> {
@@ -43,13 +63,41 @@ fn invocation(environment: &[&[u8]]) -> Invocation {
     Invocation { at: Timestamp::EPOCH, arguments, environment: strings }
 }
 
+fn call(hook: usize, subject: u32, tag: u32, environment: &[&[u8]]) -> Call<u32, u32> {
+    let invocation = Arc::new(invocation(environment));
+    Call { hook, subjects: vec![subject], tag, earlier_attempts: 0, invocation }
+}
+
+/// An event with these calls, whose number is the tag of the first.
+fn submit_calls(hooks: &mut Hooks<u32, u32>, calls: Vec<Call<u32, u32>>) {
+    let event = calls[0].tag.into();
+    assert!(hooks.submit(hooks.clock.now(), event, calls).is_empty());
+}
+
 fn submit(hooks: &mut Hooks<u32, u32>, tag: u32, environment: &[&[u8]]) {
-    hooks.submit(hooks.clock.now(), [tag], tag, 0, invocation(environment)).unwrap();
+    submit_calls(hooks, vec![call(0, tag, tag, environment)]);
 }
 
 /// The next thing that happens; a test that would hang fails instead.
 async fn next(hooks: &mut Hooks<u32, u32>) -> Progress<u32> {
     tokio::time::timeout(Duration::from_secs(60), hooks.progress()).await.expect("nothing happens")
+}
+
+/// Lets everything end; gives what finished, in order: tag, attempt, how, and whether it was given up.
+async fn drained(hooks: &mut Hooks<u32, u32>) -> Vec<(u32, u32, Ended, bool)> {
+    let mut finished = Vec::new();
+    loop {
+        let limit = Duration::from_secs(120);
+        match tokio::time::timeout(limit, hooks.drain()).await.expect("it does not come to an end") {
+            None => break,
+            Some(Progress::Finished { tag, attempt, ended, gave_up, .. }) => {
+                finished.push((tag, attempt, ended, gave_up));
+            }
+            Some(Progress::Started { .. } | Progress::Again { .. }) => {}
+        }
+    }
+    assert!(hooks.is_idle() && hooks.children.is_empty());
+    finished
 }
 
 /// How the one hook that runs ends, and whether it was given up.
@@ -88,7 +136,7 @@ async fn the_environment_is_the_given_block_in_order_and_nothing_of_ours() {
                 /bin/cat /proc/$$/cmdline >${0%/*}/cmdline\necho $# >${0%/*}/count\n";
     assert_eq!(run(&scratch, text, &given).await, (Ended::Exited(0), false));
     let mut expected = given.join(&0);
-    expected.extend_from_slice(b"\0OBSERVER_ATTEMPT=1\0");
+    expected.extend_from_slice(b"\0OBSERVER_EVENT_ID=0\0OBSERVER_ATTEMPT=1\0");
     assert_eq!(scratch.read("environ"), expected);
     let path = scratch.path().join("hook");
     assert_eq!(scratch.text("cmdline"), format!("/bin/sh\0{}\0lease4_renew\0", path.display()));
@@ -212,7 +260,7 @@ async fn a_program_that_cannot_be_started_any_more_is_given_up_with_its_reason()
     let mut hooks = hooks(&script);
     let large = [b"LARGE=".to_vec(), vec![b'x'; 200_000]].concat();
     submit(&mut hooks, 0, &[&large]);
-    assert_eq!(ending(&mut hooks).await, (Ended::CouldNotStart(Errno::E2BIG), true));
+    assert_eq!(ending(&mut hooks).await, (Ended::CouldNotStart(Step::Program, Errno::E2BIG), true));
     for (text, errno) in [
         (Some("echo no interpreter line\n"), Errno::ENOEXEC),
         (Some("#!/no/such/shell\n"), Errno::ENOENT),
@@ -224,7 +272,7 @@ async fn a_program_that_cannot_be_started_any_more_is_given_up_with_its_reason()
             scratch.script("hook", text);
         }
         submit(&mut hooks, 1, &[]);
-        assert_eq!(ending(&mut hooks).await, (Ended::CouldNotStart(errno), true), "{text:?}");
+        assert_eq!(ending(&mut hooks).await, (Ended::CouldNotStart(Step::Program, errno), true), "{text:?}");
     }
     let counters = hooks.counters();
     assert_eq!((counters.could_not_start, counters.gave_up, counters.started), (5, 5, 0));
@@ -296,7 +344,7 @@ async fn draining_waits_for_everything_and_keeps_the_deadlines() {
     let scratch = Scratch::new();
     let text = "#!/bin/sh\n[ $HANG ] || exit 0\ntrap '' TERM\nwhile :; do /bin/sleep 1000; done\n";
     let short = Duration::from_millis(100);
-    let limits = Limits { max_running: 2, timeout: Some(short), kill_delay: short, ..LIMITS };
+    let limits = LaneLimits { max_parallel: 2, timeout: Some(short), kill_delay: short, ..LIMITS };
     let mut hooks = hooks_with(&scratch.script("hook", text), limits, Output::Ours);
     submit(&mut hooks, 0, &[b"HANG=yes"]);
     for tag in 1..10 {
@@ -320,11 +368,11 @@ async fn draining_waits_for_everything_and_keeps_the_deadlines() {
 async fn an_event_left_by_an_earlier_life_counts_its_attempts_on() {
     let scratch = Scratch::new();
     let script = scratch.script("hook", "#!/bin/sh\necho $OBSERVER_ATTEMPT >>${0%/*}/seen\nexit 3\n");
-    let mut hooks = hooks_with(&script, Limits { retries: 1, ..LIMITS }, Output::Ours);
-    hooks.submit(hooks.clock.now(), [0], 42, 4, invocation(&[])).unwrap();
+    let mut hooks = hooks_with(&script, LaneLimits { retries: 1, ..LIMITS }, Output::Ours);
+    submit_calls(&mut hooks, vec![Call { earlier_attempts: 4, ..call(0, 0, 42, &[]) }]);
     assert!(matches!(next(&mut hooks).await, Progress::Started { tag: 42, attempt: 5, .. }));
     let again = next(&mut hooks).await;
-    let Progress::Again { tag: 42, attempt: 5, ended: Ended::Exited(3), next: due } = again else {
+    let Progress::Again { tag: 42, attempt: 5, ended: Ended::Exited(3), next: due, .. } = again else {
         panic!("{again:?}")
     };
     hooks.handle_timeout(due);
@@ -337,12 +385,13 @@ async fn a_full_queue_gives_the_event_back() {
     let scratch = Scratch::new();
     let fifo = scratch.fifo("fifo");
     let script = scratch.script("hook", "#!/bin/sh\nread line <${0%/*}/fifo\n");
-    let limits = Limits { max_running: 1, max_queued: 1, ..LIMITS };
-    let mut hooks = hooks_with(&script, limits, Output::Ours);
+    let mut hooks = hooks(&script);
+    hooks.set_limits(Limits { max_running: 1, max_queued: 1, ..SHARED });
     submit(&mut hooks, 0, &[]);
     submit(&mut hooks, 1, &[]);
-    let refused = hooks.submit(hooks.clock.now(), [2], 2, 0, invocation(&[b"A=1"])).unwrap_err();
-    assert_eq!((refused.tag, refused.invocation.variable("A")), (2, Some(&b"1"[..])));
+    let refused = hooks.submit(hooks.clock.now(), 2, [call(0, 2, 2, &[b"A=1"])]).pop().unwrap();
+    assert_eq!((refused.hook, refused.tag, refused.refusal), (0, 2, Refusal::Full));
+    assert_eq!(refused.invocation.variable("A"), Some(&b"1"[..]));
     assert_eq!((hooks.running(), hooks.queued(), hooks.counters().dropped), (1, 1, 1));
     assert_eq!(hooks.unfinished().count(), 2);
     for _ in 0..2 {
@@ -393,7 +442,7 @@ async fn hooks_of_one_subject_run_in_order() {
     let mut hooks = hooks(&scratch.script("hook", "#!/bin/sh\necho $N >>${0%/*}/log\n"));
     for number in 0..50_u32 {
         let text = format!("N={number}");
-        hooks.submit(hooks.clock.now(), [7], number, 0, invocation(&[text.as_bytes()])).unwrap();
+        submit_calls(&mut hooks, vec![call(0, 7, number, &[text.as_bytes()])]);
     }
     while hooks.drain().await.is_some() {
         assert!(hooks.running() <= 1);
@@ -420,7 +469,7 @@ async fn a_script_that_somebody_is_writing_is_tried_again() {
     submit(&mut hooks, 0, &[]);
     let again = next(&mut hooks).await;
     let Progress::Again { ended, attempt: 1, next: due, .. } = again else { panic!("{again:?}") };
-    assert_eq!(ended, Ended::CouldNotStart(Errno::ETXTBSY));
+    assert_eq!(ended, Ended::CouldNotStart(Step::Program, Errno::ETXTBSY));
     drop(writer.stdin.take());
     writer.wait().unwrap();
     hooks.handle_timeout(due);

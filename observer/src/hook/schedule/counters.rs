@@ -1,16 +1,18 @@
-//! What has been counted since the schedule was made.
+//! What has been counted since the schedule, or a lane of it, was made.
 
 use std::time::Duration;
 
 use super::ended::Ended;
 
-/// What has been counted since the schedule was made. Everything but the two peaks only grows.
+/// What has been counted. Everything but the two peaks only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Hooks taken into the queue.
+    /// Calls taken into the queue.
     pub accepted: u64,
-    /// Hooks refused because the queue was full: these are lost unless the caller keeps them.
+    /// Calls refused because the queue was full: these are lost unless the caller keeps them.
     pub dropped: u64,
+    /// Calls refused because too many about the same subject wait already: lost in the same way.
+    pub dropped_subject: u64,
     /// Attempts that became a process.
     pub started: u64,
     /// Attempts that exited with status 0.
@@ -27,23 +29,28 @@ pub struct Counters {
     pub could_not_start: u64,
     /// Attempts whose status was lost.
     pub unknown: u64,
-    /// Attempts that were followed by another one.
+    /// Attempts that were followed by another one; of a stream or a batch each event counts.
     pub retried: u64,
-    /// Hooks whose last allowed attempt failed, when there were retries, or that never became a process.
+    /// Events that a stream has acknowledged.
+    pub acknowledged: u64,
+    /// Lines of a stream that name no event which waits for an acknowledgement.
+    pub stray_acknowledgements: u64,
+    /// Calls whose last allowed attempt failed, when there were retries, or that never became a process.
     pub gave_up: u64,
-    /// The most hooks that ever waited at once.
+    /// The most calls that ever waited at once.
     pub queued_peak: usize,
-    /// The longest time from a hook's event to its process.
+    /// The longest time from an event to its first attempt.
     pub longest_wait: Duration,
 }
 
 impl Counters {
-    pub(super) fn count(&mut self, ended: Ended) {
+    pub(in crate::hook) fn count(&mut self, ended: Ended) {
         match ended {
             Ended::Exited(0) => self.succeeded += 1,
             Ended::Exited(_) => self.non_zero += 1,
             Ended::Signalled(_) => self.signalled += 1,
-            Ended::CouldNotStart(_) => self.could_not_start += 1,
+            Ended::CouldNotStart(..) => self.could_not_start += 1,
+            Ended::Acknowledged => self.acknowledged += 1,
             Ended::Unknown => self.unknown += 1,
         }
     }

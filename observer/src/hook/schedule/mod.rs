@@ -1,151 +1,70 @@
 //! Which hook runs when: a pure state machine.
 //!
-//! A job names the subjects it is about (leases, or the client). Jobs of one subject run one at a time in the order in
-//! which they came; a job with several subjects waits for all of them and holds them all; a job with none waits for no
-//! one. Jobs enter the queues of all their subjects in one step, so every queue has the same order of age, and the
-//! oldest job of all is never waiting for another: there is no deadlock and no starvation.
+//! A *lane* is one configured hook. An event is a list of jobs, each in a lane, in the order of the configuration.
+//!
+//! * A job names the subjects it is about (leases, or the client). Jobs of one lane and one subject run one at a time in
+//!   the order in which they came; a job with several subjects waits for all of them and holds them all; a job with none
+//!   waits for no one.
+//! * A job waits until the jobs of the same event in earlier lanes are over. An independent lane neither waits nor is
+//!   waited for.
+//! * Jobs enter the queues of all their subjects in one step when they are submitted, also while they wait for earlier
+//!   lanes. So every queue has the same order of age, a job only ever waits for older ones, and the oldest of all waits
+//!   for none: there is no deadlock and no starvation.
+//! * Ready jobs of a lane start in the order in which they became ready, and lanes take turns.
 //!
 //! Nothing here reads a clock, starts a process or fails. The shell around it calls `handle_*` with what happened and
 //! then [`Schedule::poll_command`] until it says `None`, and calls [`Schedule::handle_timeout`] at
 //! [`Schedule::poll_timeout`]. Calls that make no sense any more, late or repeated, change nothing.
 
+mod attempts;
 mod counters;
 mod ended;
+mod job;
+mod lane;
 mod limits;
+mod order;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 
+pub(in crate::hook) use attempts::{Attempts, Next};
 pub use counters::Counters;
-pub use ended::Ended;
-pub use limits::{FIRST_START_DELAY, LONGEST_RETRY_DELAY, LONGEST_START_DELAY, Limits, START_ATTEMPTS};
+pub use ended::{Ended, Step};
+pub use job::{Command, Finished, JobId, Refusal, Verdict};
+use job::{Deadline, DeadlineKey, EventKey, Job, Phase};
+use lane::Lane;
+pub use lane::{Discipline, LaneId, LaneRules};
+pub use limits::{
+    FIRST_START_DELAY, LONGEST_RETRY_DELAY, LONGEST_START_DELAY, LaneLimits, Limits, START_ATTEMPTS,
+};
+use order::Stages;
 
 use crate::time::Timestamp;
-
-/// A job's name, unique within one schedule and increasing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JobId(u64);
-
-/// What the shell must now do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command<T> {
-    /// Start this attempt. Answer with [`Schedule::handle_started`], and always with [`Schedule::handle_ended`].
-    Start {
-        /// Which job.
-        job: JobId,
-        /// 1 for the first attempt.
-        attempt: u32,
-        /// What the job was submitted with.
-        payload: T,
-    },
-    /// Send SIGTERM to the process group of this attempt: it has hung. A [`Command::Kill`] for the same attempt follows.
-    Terminate {
-        /// Which job.
-        job: JobId,
-        /// Which attempt of it.
-        attempt: u32,
-    },
-    /// Send SIGKILL to what is left of the process group of this attempt.
-    ///
-    /// This also comes when the leader of the group has ended meanwhile, for children that outlived it: the shell keeps
-    /// the process group's id from being reused until then.
-    Kill {
-        /// Which job.
-        job: JobId,
-        /// Which attempt of it.
-        attempt: u32,
-    },
-}
-
-/// What becomes of a job one of whose attempts has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<T> {
-    /// There will be another attempt, not before `at`. Its subjects wait for it.
-    Again {
-        /// The earliest moment of the next attempt.
-        at: Timestamp,
-    },
-    /// The job is over and its subjects are free.
-    Finished(Finished<T>),
-}
-
-/// A job that is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished<T> {
-    /// What the job was submitted with.
-    pub payload: T,
-    /// How its last attempt ended.
-    pub ended: Ended,
-    /// How many attempts there were.
-    pub attempts: u32,
-    /// Whether the last attempt was sent SIGTERM because it took too long.
-    pub timed_out: bool,
-    /// Whether this is a failure for the caller to keep (a dead letter): the last of several allowed attempts failed,
-    /// or the hook never became a process. Without configured retries an exit status or a signal is not a failure.
-    pub gave_up: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Waits for subjects that older jobs hold.
-    Blocked,
-    /// In the ready list.
-    Ready,
-    /// The shell was told to start it.
-    Starting,
-    /// It is a process.
-    Running,
-    /// It is a process that was sent SIGTERM.
-    Terminating,
-    /// Waits before another attempt, and holds its subjects.
-    Resting,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Deadline {
-    Hang(JobId),
-    Kill(JobId, u32),
-    Retry(JobId),
-}
-
-/// The moment of a deadline, and a number that keeps equal moments apart in the order in which they were set.
-type DeadlineKey = (Timestamp, u64);
-
-#[derive(Debug)]
-struct Job<K, T> {
-    payload: T,
-    subjects: Vec<K>,
-    /// Subjects in whose queue an older job stands before this one.
-    blockers: usize,
-    phase: Phase,
-    /// Attempts so far.
-    attempt: u32,
-    /// Failed attempts that used up one of the configured retries.
-    failures: u32,
-    /// Attempts in a row that the system refused for want of something.
-    refusals: u32,
-    /// The deadline to cancel when an attempt ends.
-    hang: Option<DeadlineKey>,
-    at: Timestamp,
-}
 
 /// The queue, the running jobs and their deadlines. `K` names a subject, `T` is whatever a job is started with.
 #[derive(Debug)]
 pub struct Schedule<K, T> {
     limits: Limits,
+    /// In the order in which they were made.
+    lanes: Vec<Lane>,
+    /// The place of the lane whose turn it is.
+    turn: usize,
     jobs: HashMap<JobId, Job<K, T>>,
-    /// For every subject with a job: its jobs by age. The first holds the subject or is the next to.
-    subjects: HashMap<K, VecDeque<JobId>>,
-    ready: VecDeque<JobId>,
+    /// For every lane and subject with a job: its jobs by age. The first holds the subject or is the next to.
+    subjects: HashMap<(LaneId, K), VecDeque<JobId>>,
+    /// Events whose later lanes still wait.
+    events: HashMap<EventKey, Stages>,
     signals: VecDeque<(Signal, JobId, u32)>,
     deadlines: BTreeMap<DeadlineKey, Deadline>,
     /// Nothing is started before this moment: the system was short of something that every hook needs.
     pause: Option<Timestamp>,
     running: usize,
     queued: usize,
+    next_lane: u32,
     next_job: u64,
+    next_event: u64,
     next_deadline: u64,
     counters: Counters,
 }
@@ -157,45 +76,125 @@ enum Signal {
 }
 
 impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
-    /// An empty schedule.
+    /// An empty schedule without lanes.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            lanes: Vec::new(),
+            turn: 0,
             jobs: HashMap::new(),
             subjects: HashMap::new(),
-            ready: VecDeque::new(),
+            events: HashMap::new(),
             signals: VecDeque::new(),
             deadlines: BTreeMap::new(),
             pause: None,
             running: 0,
             queued: 0,
+            next_lane: 0,
             next_job: 0,
+            next_event: 0,
             next_deadline: 0,
             counters: Counters::default(),
         }
     }
 
-    /// Queues a job about `subjects` (a repeated one counts once). `at` is when its event happened.
+    /// Changes what all lanes share. What waits already is not refused afterwards.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// A new lane. With `successor_of` it carries on the work of another one, and starts nothing until that one is gone,
+    /// so that the order of each subject holds across the change.
+    pub fn add_lane(&mut self, rules: LaneRules, successor_of: Option<LaneId>) -> LaneId {
+        let id = LaneId(self.next_lane);
+        self.next_lane += 1;
+        self.lanes.push(Lane::new(id, rules, successor_of));
+        id
+    }
+
+    /// Has a lane take no more jobs. Those that it has are run to their end.
+    pub fn retire_lane(&mut self, id: LaneId) {
+        if let Some(lane) = self.lane_mut(id) {
+            lane.retired = true;
+        }
+    }
+
+    /// Removes a lane without jobs; one with jobs stays.
+    pub fn remove_lane(&mut self, id: LaneId) {
+        self.lanes.retain(|lane| lane.id != id || lane.jobs > 0);
+    }
+
+    /// Whether a lane has no job that is not over, or is gone.
+    pub fn is_lane_empty(&self, id: LaneId) -> bool {
+        self.lane(id).is_none_or(|lane| lane.jobs == 0)
+    }
+
+    /// Whether the predecessor of a lane is still there, so that it must start nothing.
+    pub fn is_held_back(&self, id: LaneId) -> bool {
+        let predecessor = self.lane(id).and_then(|lane| lane.successor_of);
+        predecessor.is_some_and(|predecessor| self.lane(predecessor).is_some())
+    }
+
+    /// Queues the calls of one event. `at` is when it happened. Calls come in the order of their lanes; a subject that is
+    /// named twice counts once.
     ///
-    /// # Errors
-    ///
-    /// Gives the payload back when [`Limits::max_queued`] jobs are waiting; this is counted as dropped.
-    pub fn handle_invocation(
+    /// Gives back what was refused, with the place of the call in the list; this is counted as dropped. The others of the
+    /// event go on without it.
+    pub fn handle_event(
         &mut self,
         at: Timestamp,
-        subjects: impl IntoIterator<Item = K>,
-        payload: T,
-    ) -> Result<JobId, T> {
-        if self.is_full() {
-            self.counters.dropped += 1;
-            return Err(payload);
+        calls: impl IntoIterator<Item = (LaneId, Vec<K>, T)>,
+    ) -> Vec<(T, Refusal)> {
+        let mut refused = Vec::new();
+        let mut accepted: Vec<(LaneId, JobId)> = Vec::new();
+        for (lane, subjects, payload) in calls {
+            match self.admit(lane, &subjects) {
+                Ok(independent) => {
+                    let id = self.enter(at, lane, subjects, payload);
+                    if independent {
+                        self.unblock(id);
+                    } else {
+                        accepted.push((lane, id));
+                    }
+                }
+                Err(refusal) => refused.push((payload, refusal)),
+            }
         }
+        self.enter_stages(&accepted);
+        refused
+    }
+
+    /// Says whether the lane is independent, or why the call is refused.
+    fn admit(&mut self, id: LaneId, subjects: &[K]) -> Result<bool, Refusal> {
+        let share = self.limits.share(self.lanes.iter().filter(|lane| !lane.retired).count());
+        let Some(lane) = self.lane(id).filter(|lane| !lane.retired) else {
+            return Err(Refusal::NoHook);
+        };
+        let independent = lane.rules.independent;
+        let full = lane.queued >= share;
+        let subject_share = self.limits.subject_share();
+        // The first in a queue may be running rather than waiting, which is one more for whoever has a place.
+        let crowded = |subject: &K| {
+            self.subjects.get(&(id, subject.clone())).is_some_and(|queue| queue.len() > subject_share)
+        };
+        if full {
+            self.count(id, |counters| counters.dropped += 1);
+            Err(Refusal::Full)
+        } else if subjects.iter().any(crowded) {
+            self.count(id, |counters| counters.dropped_subject += 1);
+            Err(Refusal::SubjectFull)
+        } else {
+            Ok(independent)
+        }
+    }
+
+    fn enter(&mut self, at: Timestamp, lane: LaneId, subjects: Vec<K>, payload: T) -> JobId {
         let id = JobId(self.next_job);
         self.next_job += 1;
-        let mut held = Vec::new();
+        let mut held = Vec::with_capacity(subjects.len());
         let mut blockers = 0;
         for subject in subjects {
-            let queue = self.subjects.entry(subject.clone()).or_default();
+            let queue = self.subjects.entry((lane, subject.clone())).or_default();
             // Only this call appends, so a subject that was named twice has this job at its end already.
             if queue.back() == Some(&id) {
                 continue;
@@ -204,28 +203,29 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
             queue.push_back(id);
             held.push(subject);
         }
-        let phase = if blockers == 0 { Phase::Ready } else { Phase::Blocked };
-        if phase == Phase::Ready {
-            self.ready.push_back(id);
-        }
+        // Not ready before it is known whether it waits for earlier lanes.
         let job = Job {
             payload,
+            lane,
             subjects: held,
-            blockers,
-            phase,
-            attempt: 0,
-            failures: 0,
-            refusals: 0,
+            event: None,
+            blockers: blockers + 1,
+            phase: Phase::Blocked,
+            attempts: Attempts::default(),
             hang: None,
             at,
         };
         self.jobs.insert(id, job);
-        self.counters.accepted += 1;
-        self.note_queued();
-        Ok(id)
+        if let Some(lane) = self.lane_mut(lane) {
+            lane.jobs += 1;
+        }
+        self.count(lane, |counters| counters.accepted += 1);
+        self.note_queued(lane);
+        id
     }
 
-    /// The next thing for the shell to do. Only the `handle_*` calls change the answer from `None`.
+    /// The next thing for the shell to do in a lane that is [`Discipline::Serial`]. Only the `handle_*` calls change the
+    /// answer from `None`.
     pub fn poll_command(&mut self) -> Option<Command<T>> {
         match self.signals.pop_front() {
             Some((Signal::Terminate, job, attempt)) => return Some(Command::Terminate { job, attempt }),
@@ -235,25 +235,68 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         if self.pause.is_some() || self.running >= self.limits.places() {
             return None;
         }
-        let id = self.ready.pop_front()?;
-        let job = self.jobs.get_mut(&id)?;
-        job.phase = Phase::Starting;
-        job.attempt = job.attempt.saturating_add(1);
+        let places = self.lanes.len();
+        let place = (0..places).map(|step| (self.turn + step) % places).find(|&place| {
+            self.lanes.get(place).is_some_and(|lane| {
+                lane.rules.discipline == Discipline::Serial
+                    && !lane.ready.is_empty()
+                    && lane.running < lane.rules.limits.places()
+                    && !self.is_held_back(lane.id)
+            })
+        })?;
+        self.turn = place + 1;
+        let lane = self.lanes.get_mut(place)?;
+        let job = lane.ready.pop_front()?;
+        lane.running += 1;
+        lane.queued -= 1;
+        let lane = lane.id;
         self.running += 1;
         self.queued -= 1;
-        Some(Command::Start { job: id, attempt: job.attempt, payload: job.payload.clone() })
+        let started = self.jobs.get_mut(&job)?;
+        started.phase = Phase::Starting;
+        let attempt = started.attempts.begin();
+        Some(Command::Start { lane, job, attempt, payload: started.payload.clone() })
+    }
+
+    /// The next ready job of a lane that is [`Discipline::Handed`]. Its subjects are free: whoever takes it keeps the order
+    /// in which jobs are taken. Say with [`Schedule::handle_over`] when it is over.
+    pub fn poll_handed(&mut self, id: LaneId, now: Timestamp) -> Option<(JobId, T)> {
+        if self.is_held_back(id) {
+            return None;
+        }
+        let lane = self.lane_mut(id).filter(|lane| lane.rules.discipline == Discipline::Handed)?;
+        let job = lane.ready.pop_front()?;
+        lane.running += 1;
+        lane.queued -= 1;
+        self.queued -= 1;
+        let handed = self.jobs.get_mut(&job)?;
+        handed.phase = Phase::Handed;
+        let (at, payload) = (handed.at, handed.payload.clone());
+        let subjects = std::mem::take(&mut handed.subjects);
+        self.release_subjects(id, &subjects);
+        self.note_wait(id, now.since(at));
+        Some((job, payload))
+    }
+
+    /// A job that was handed out is over. `None` when it was not handed out.
+    pub fn handle_over(&mut self, id: JobId, gave_up: bool) -> Option<T> {
+        self.jobs.get(&id).filter(|job| job.phase == Phase::Handed)?;
+        let job = self.release(id)?;
+        self.count(job.lane, |counters| counters.gave_up += u64::from(gave_up));
+        Some(job.payload)
     }
 
     /// The attempt has become a process. Its time runs from `now`.
     pub fn handle_started(&mut self, id: JobId, now: Timestamp) {
         let Some(job) = self.jobs.get_mut(&id).filter(|job| job.phase == Phase::Starting) else { return };
         job.phase = Phase::Running;
-        job.refusals = 0;
-        self.counters.started += 1;
-        if job.attempt == 1 {
-            self.counters.longest_wait = self.counters.longest_wait.max(now.since(job.at));
+        job.attempts.started();
+        let (lane, first, waited) = (job.lane, job.attempts.made == 1, now.since(job.at));
+        self.count(lane, |counters| counters.started += 1);
+        if first {
+            self.note_wait(lane, waited);
         }
-        if let Some(timeout) = self.limits.hang() {
+        if let Some(timeout) = self.lane(lane).and_then(|lane| lane.rules.limits.hang()) {
             let key = self.set_deadline(now + timeout, Deadline::Hang(id));
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.hang = Some(key);
@@ -267,48 +310,48 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         let timed_out = match job.phase {
             Phase::Starting | Phase::Running => false,
             Phase::Terminating => true,
-            Phase::Blocked | Phase::Ready | Phase::Resting => return None,
+            Phase::Blocked | Phase::Ready | Phase::Resting | Phase::Handed => return None,
         };
-        if job.phase == Phase::Starting && !matches!(ended, Ended::CouldNotStart(_)) {
-            self.counters.started += 1;
-        }
+        let unseen_start = job.phase == Phase::Starting && !ended.never_ran();
+        let lane = self.lanes.iter_mut().find(|lane| lane.id == job.lane)?;
         if let Some(key) = job.hang.take() {
             self.deadlines.remove(&key);
         }
         self.running -= 1;
-        self.counters.count(ended);
-
-        let failed = timed_out || !ended.is_success();
-        let again = if ended.is_transient() && job.refusals + 1 < START_ATTEMPTS {
-            job.refusals += 1;
-            job.phase = Phase::Ready;
-            self.ready.push_front(id);
-            let at = now + limits::doubled(FIRST_START_DELAY, job.refusals, LONGEST_START_DELAY);
-            // Whatever this hook lacked the next one would lack too, so all wait and none uses up its attempts.
-            let at = self.pause.map_or(at, |pause| pause.max(at));
-            self.pause = Some(at);
-            Some(at)
-        } else if failed && job.failures < self.limits.retries {
-            job.failures += 1;
-            job.refusals = 0;
-            job.phase = Phase::Resting;
-            let at = now + self.limits.retry_wait(job.failures);
-            self.set_deadline(at, Deadline::Retry(id));
-            Some(at)
-        } else {
-            None
+        lane.running -= 1;
+        let next = job.attempts.ended(&lane.rules.limits, ended, timed_out);
+        let lane_id = job.lane;
+        let at = match next {
+            Next::Soon(wait) => {
+                job.phase = Phase::Ready;
+                lane.ready.push_front(id);
+                let at = now + wait;
+                // Whatever this hook lacked the next one would lack too, so all wait and none uses up its attempts.
+                let at = self.pause.map_or(at, |pause| pause.max(at));
+                self.pause = Some(at);
+                Some(at)
+            }
+            Next::Again(wait) => {
+                job.phase = Phase::Resting;
+                self.set_deadline(now + wait, Deadline::Retry(id));
+                Some(now + wait)
+            }
+            Next::Over { .. } => None,
         };
-        if let Some(at) = again {
-            self.counters.retried += 1;
-            self.note_queued();
+        self.count(lane_id, |counters| {
+            counters.started += u64::from(unseen_start);
+            counters.count(ended);
+            counters.retried += u64::from(at.is_some());
+        });
+        if let Some(at) = at {
+            self.note_queued(lane_id);
             return Some(Verdict::Again { at });
         }
-
+        let gave_up = next == Next::Over { gave_up: true };
+        self.count(lane_id, |counters| counters.gave_up += u64::from(gave_up));
         let job = self.release(id)?;
-        let never_ran = matches!(ended, Ended::CouldNotStart(_));
-        let gave_up = failed && (never_ran || self.limits.retries > 0);
-        self.counters.gave_up += u64::from(gave_up);
-        let attempts = job.attempt;
+        self.release_subjects(lane_id, &job.subjects);
+        let attempts = job.attempts.made;
         Some(Verdict::Finished(Finished { payload: job.payload, ended, attempts, timed_out, gave_up }))
     }
 
@@ -320,15 +363,13 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
                 Deadline::Hang(id) => self.terminate(id, now),
                 Deadline::Kill(id, attempt) => {
                     self.signals.push_back((Signal::Kill, id, attempt));
-                    let alive = |job: &Job<K, T>| job.phase == Phase::Terminating && job.attempt == attempt;
-                    self.counters.killed += u64::from(self.jobs.get(&id).is_some_and(alive));
-                }
-                Deadline::Retry(id) => {
-                    if let Some(job) = self.jobs.get_mut(&id) {
-                        job.phase = Phase::Ready;
-                        self.ready.push_back(id);
+                    let alive =
+                        |job: &&Job<K, T>| job.phase == Phase::Terminating && job.attempts.made == attempt;
+                    if let Some(lane) = self.jobs.get(&id).filter(alive).map(|job| job.lane) {
+                        self.count(lane, |counters| counters.killed += 1);
                     }
                 }
+                Deadline::Retry(id) => self.make_ready(id),
             }
         }
     }
@@ -336,15 +377,17 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
     /// When [`Schedule::handle_timeout`] is next to be called. Only `handle_*` calls change the answer.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let first = self.deadlines.first_key_value().map(|(key, _)| key.0);
-        match (first, self.pause) {
-            (Some(first), Some(pause)) => Some(first.min(pause)),
-            (first, pause) => first.or(pause),
-        }
+        [first, self.pause].into_iter().flatten().min()
     }
 
-    /// What has been counted.
+    /// What has been counted in all lanes, those that are gone included.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What has been counted in one lane.
+    pub fn lane_counters(&self, id: LaneId) -> Option<Counters> {
+        self.lane(id).map(|lane| lane.counters)
     }
 
     /// Jobs that wait, for whatever.
@@ -352,14 +395,20 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         self.queued
     }
 
-    /// Jobs that the shell was told to start and has not seen end.
+    /// Jobs that wait in one lane.
+    pub fn lane_queued(&self, id: LaneId) -> usize {
+        self.lane(id).map_or(0, |lane| lane.queued)
+    }
+
+    /// Jobs that the shell was told to start and has not seen end; those that were handed out are not among them.
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// Whether the next job would be refused.
-    pub fn is_full(&self) -> bool {
-        self.queued >= self.limits.waiting_room()
+    /// Whether every lane has at least half of its room left.
+    pub fn has_room(&self) -> bool {
+        let share = self.limits.share(self.lanes.iter().filter(|lane| !lane.retired).count());
+        self.lanes.iter().all(|lane| lane.retired || lane.queued <= share / 2)
     }
 
     /// Whether nothing waits, runs or is still to be killed.
@@ -372,9 +421,33 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         self.jobs.values().map(|job| &job.payload)
     }
 
-    fn note_queued(&mut self) {
+    /// Counts in a lane and in total.
+    pub(in crate::hook) fn count(&mut self, id: LaneId, mut add: impl FnMut(&mut Counters)) {
+        add(&mut self.counters);
+        if let Some(lane) = self.lane_mut(id) {
+            add(&mut lane.counters);
+        }
+    }
+
+    fn lane(&self, id: LaneId) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.id == id)
+    }
+
+    fn lane_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.id == id)
+    }
+
+    fn note_queued(&mut self, id: LaneId) {
         self.queued += 1;
         self.counters.queued_peak = self.counters.queued_peak.max(self.queued);
+        if let Some(lane) = self.lane_mut(id) {
+            lane.queued += 1;
+            lane.counters.queued_peak = lane.counters.queued_peak.max(lane.queued);
+        }
+    }
+
+    fn note_wait(&mut self, id: LaneId, waited: std::time::Duration) {
+        self.count(id, |counters| counters.longest_wait = counters.longest_wait.max(waited));
     }
 
     fn set_deadline(&mut self, at: Timestamp, deadline: Deadline) -> DeadlineKey {
@@ -388,31 +461,33 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         let Some(job) = self.jobs.get_mut(&id).filter(|job| job.phase == Phase::Running) else { return };
         job.phase = Phase::Terminating;
         job.hang = None;
-        let attempt = job.attempt;
-        self.counters.timed_out += 1;
+        let (lane, attempt) = (job.lane, job.attempts.made);
+        self.count(lane, |counters| counters.timed_out += 1);
         self.signals.push_back((Signal::Terminate, id, attempt));
+        let delay = self.lane(lane).map(|lane| lane.rules.limits.kill_delay).unwrap_or_default();
         // Never cancelled: children may ignore the SIGTERM that ends the leader of their group.
-        self.set_deadline(now + self.limits.kill_delay, Deadline::Kill(id, attempt));
+        self.set_deadline(now + delay, Deadline::Kill(id, attempt));
     }
 
-    /// Removes a job and lets the next one of each of its subjects come forward.
+    fn make_ready(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.phase = Phase::Ready;
+        let lane = job.lane;
+        if let Some(lane) = self.lane_mut(lane) {
+            lane.ready.push_back(id);
+        }
+    }
+
+    /// Removes a job and lets the later lanes of its event come forward.
     fn release(&mut self, id: JobId) -> Option<Job<K, T>> {
         let job = self.jobs.remove(&id)?;
-        for subject in &job.subjects {
-            let Some(queue) = self.subjects.get_mut(subject) else { continue };
-            queue.pop_front();
-            let Some(&next) = queue.front() else {
-                self.subjects.remove(subject);
-                continue;
-            };
-            if let Some(next_job) = self.jobs.get_mut(&next) {
-                next_job.blockers -= 1;
-                if next_job.blockers == 0 {
-                    next_job.phase = Phase::Ready;
-                    self.ready.push_back(next);
-                }
+        if let Some(lane) = self.lane_mut(job.lane) {
+            lane.jobs -= 1;
+            if job.phase == Phase::Handed {
+                lane.running -= 1;
             }
         }
+        self.leave_stage(job.event);
         Some(job)
     }
 }

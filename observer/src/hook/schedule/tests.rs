@@ -1,5 +1,4 @@
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 
 use nix::errno::Errno;
@@ -7,14 +6,37 @@ use nix::errno::Errno;
 use super::*;
 use std::time::Duration;
 
-const LIMITS: Limits = Limits {
-    max_running: 2,
-    max_queued: 100,
+mod lanes;
+
+const SHARED: Limits = Limits { max_running: 2, max_queued: 100, max_queued_per_subject: 100 };
+const LIMITS: LaneLimits = LaneLimits {
+    max_parallel: usize::MAX,
     timeout: Some(Duration::from_secs(60)),
     kill_delay: Duration::from_secs(3),
     retries: 0,
     retry_delay: Duration::from_secs(1),
 };
+
+/// A schedule with one lane.
+fn schedule<K: Clone + Eq + Hash, T: Clone>(shared: Limits, limits: LaneLimits) -> Schedule<K, T> {
+    let mut schedule = Schedule::new(shared);
+    schedule.add_lane(LaneRules { limits, independent: false, discipline: Discipline::Serial }, None);
+    schedule
+}
+
+impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
+    /// An event with a call for the first lane alone.
+    fn handle_invocation(
+        &mut self,
+        at: Timestamp,
+        subjects: impl IntoIterator<Item = K>,
+        payload: T,
+    ) -> Result<JobId, T> {
+        let id = JobId(self.next_job);
+        let refused = self.handle_event(at, [(LaneId(0), subjects.into_iter().collect(), payload)]).pop();
+        refused.map_or(Ok(id), |(payload, _)| Err(payload))
+    }
+}
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -43,7 +65,7 @@ fn starts<K: Clone + Eq + Hash>(schedule: &mut Schedule<K, u32>, now: Timestamp)
 /// may start and then ends all of it.
 #[track_caller]
 fn check_rounds(jobs: &[&str], rounds: &[&[u32]]) {
-    let mut schedule = Schedule::new(Limits { max_running: 1000, ..LIMITS });
+    let mut schedule = schedule(Limits { max_running: 1000, ..SHARED }, LIMITS);
     let mut ids = Vec::new();
     for (number, subjects) in jobs.iter().enumerate() {
         ids.push(schedule.handle_invocation(at(0), subjects.chars(), number as u32).unwrap());
@@ -83,7 +105,7 @@ fn who_runs_beside_whom() {
 
 #[test]
 fn never_more_than_the_limit_run() {
-    let mut schedule = Schedule::new(LIMITS);
+    let mut schedule = schedule(SHARED, LIMITS);
     let ids: Vec<_> = (0..5).map(|n| schedule.handle_invocation(at(0), [n], n).unwrap()).collect();
     assert_eq!(starts(&mut schedule, at(0)), [0, 1]);
     assert_eq!((schedule.running(), schedule.queued()), (2, 3));
@@ -94,7 +116,7 @@ fn never_more_than_the_limit_run() {
 
 #[test]
 fn a_full_queue_refuses_the_newest_and_counts_it() {
-    let mut schedule = Schedule::new(Limits { max_running: 1, max_queued: 2, ..LIMITS });
+    let mut schedule = schedule(Limits { max_running: 1, max_queued: 2, ..SHARED }, LIMITS);
     assert!(schedule.handle_invocation(at(0), ["a"], 0).is_ok());
     assert!(schedule.handle_invocation(at(0), ["a"], 1).is_ok());
     assert_eq!(schedule.handle_invocation(at(0), ["b"], 2), Err(2));
@@ -103,12 +125,11 @@ fn a_full_queue_refuses_the_newest_and_counts_it() {
     assert_eq!(schedule.handle_invocation(at(0), [], 4), Err(4));
     let counters = schedule.counters();
     assert_eq!((counters.accepted, counters.dropped, counters.queued_peak), (3, 2, 2));
-    assert!(!schedule.subjects.contains_key("c"));
 }
 
 #[test]
 fn a_hook_that_hangs_is_terminated_then_killed() {
-    let mut schedule = Schedule::new(LIMITS);
+    let mut schedule = schedule(SHARED, LIMITS);
     let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
     assert_eq!(schedule.poll_timeout(), None);
     assert_eq!(starts(&mut schedule, at(10)), [0]);
@@ -136,7 +157,7 @@ fn a_hook_that_hangs_is_terminated_then_killed() {
 
 #[test]
 fn children_that_outlive_a_terminated_leader_are_still_killed() {
-    let mut schedule = Schedule::new(LIMITS);
+    let mut schedule = schedule(SHARED, LIMITS);
     let first = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
     schedule.handle_invocation(at(0), ["a"], 1).unwrap();
     starts(&mut schedule, at(0));
@@ -154,7 +175,7 @@ fn children_that_outlive_a_terminated_leader_are_still_killed() {
 #[test]
 fn no_timeout_means_never() {
     for timeout in [None, Some(Duration::ZERO)] {
-        let mut schedule = Schedule::new(Limits { timeout, ..LIMITS });
+        let mut schedule = schedule(SHARED, LaneLimits { timeout, ..LIMITS });
         schedule.handle_invocation(at(0), ["a"], 0).unwrap();
         starts(&mut schedule, at(0));
         assert_eq!(schedule.poll_timeout(), None);
@@ -165,7 +186,7 @@ fn no_timeout_means_never() {
 
 #[test]
 fn a_hook_that_ended_in_time_leaves_no_deadline() {
-    let mut schedule = Schedule::new(LIMITS);
+    let mut schedule = schedule(SHARED, LIMITS);
     let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
     starts(&mut schedule, at(0));
     schedule.handle_ended(id, at(1), Ended::Exited(7)).unwrap();
@@ -175,7 +196,7 @@ fn a_hook_that_ended_in_time_leaves_no_deadline() {
 
 #[test]
 fn calls_that_make_no_sense_change_nothing() {
-    let mut schedule = Schedule::new(LIMITS);
+    let mut schedule = schedule(SHARED, LIMITS);
     let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
     schedule.handle_started(id, at(0));
     assert_eq!(schedule.handle_ended(id, at(0), Ended::Exited(0)), None, "it was not started");
@@ -195,16 +216,19 @@ fn calls_that_make_no_sense_change_nothing() {
 
 /// Runs one job whose attempts end as told and returns (attempts, gave up, the waits between them in ms).
 fn attempts(retries: u32, endings: &[Ended]) -> (u32, bool, Vec<u128>) {
-    let mut schedule = Schedule::new(Limits { retries, ..LIMITS });
+    let mut schedule = schedule(SHARED, LaneLimits { retries, ..LIMITS });
     let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
     schedule.handle_invocation(at(0), ["a"], 1).unwrap();
     let mut now = at(0);
     let mut waits = Vec::new();
     for (number, &ended) in endings.iter().enumerate() {
         let command = schedule.poll_command();
-        assert_eq!(command, Some(Command::Start { job: id, attempt: number as u32 + 1, payload: 0 }));
+        assert_eq!(
+            command,
+            Some(Command::Start { lane: LaneId(0), job: id, attempt: number as u32 + 1, payload: 0 })
+        );
         assert_eq!(schedule.poll_command(), None, "the subject is held");
-        if !matches!(ended, Ended::CouldNotStart(_)) {
+        if !matches!(ended, Ended::CouldNotStart(..)) {
             schedule.handle_started(id, now);
         }
         match schedule.handle_ended(id, now, ended).unwrap() {
@@ -228,8 +252,8 @@ fn attempts(retries: u32, endings: &[Ended]) -> (u32, bool, Vec<u128>) {
 #[test]
 fn what_runs_again_and_when() {
     use Ended::{CouldNotStart, Exited, Signalled};
-    let busy = CouldNotStart(Errno::EAGAIN);
-    let gone = CouldNotStart(Errno::ENOENT);
+    let busy = CouldNotStart(Step::Program, Errno::EAGAIN);
+    let gone = CouldNotStart(Step::Program, Errno::ENOENT);
     assert_eq!(attempts(0, &[Exited(0)]), (1, false, vec![]));
     assert_eq!(attempts(0, &[Exited(7)]), (1, false, vec![]));
     assert_eq!(attempts(0, &[Signalled(11)]), (1, false, vec![]));
@@ -247,11 +271,11 @@ fn what_runs_again_and_when() {
 
 #[test]
 fn while_the_system_is_short_of_processes_nobody_is_started() {
-    let mut schedule = Schedule::new(LIMITS);
+    let mut schedule = schedule(SHARED, LIMITS);
     let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
     schedule.handle_invocation(at(0), ["b"], 1).unwrap();
     assert!(matches!(schedule.poll_command(), Some(Command::Start { payload: 0, .. })));
-    schedule.handle_ended(id, at(0), Ended::CouldNotStart(Errno::ENOMEM)).unwrap();
+    schedule.handle_ended(id, at(0), Ended::CouldNotStart(Step::Process, Errno::ENOMEM)).unwrap();
     assert_eq!(schedule.poll_command(), None);
     assert_eq!(schedule.queued(), 2);
     schedule.handle_timeout(millis(99));
@@ -263,7 +287,7 @@ fn while_the_system_is_short_of_processes_nobody_is_started() {
 
 #[test]
 fn a_late_kill_names_its_own_attempt() {
-    let mut schedule = Schedule::new(Limits { retries: 1, ..LIMITS });
+    let mut schedule = schedule(SHARED, LaneLimits { retries: 1, ..LIMITS });
     let id = schedule.handle_invocation(at(0), ["a"], 0).unwrap();
     starts(&mut schedule, at(0));
     schedule.handle_timeout(at(60));
@@ -271,7 +295,10 @@ fn a_late_kill_names_its_own_attempt() {
     let verdict = schedule.handle_ended(id, at(60), Ended::Exited(0));
     assert_eq!(verdict, Some(Verdict::Again { at: at(61) }), "an orderly exit on SIGTERM is still a failure");
     schedule.handle_timeout(at(61));
-    assert_eq!(schedule.poll_command(), Some(Command::Start { job: id, attempt: 2, payload: 0 }));
+    assert_eq!(
+        schedule.poll_command(),
+        Some(Command::Start { lane: LaneId(0), job: id, attempt: 2, payload: 0 })
+    );
     schedule.handle_started(id, at(61));
     schedule.handle_timeout(at(63));
     assert_eq!(schedule.poll_command(), Some(Command::Kill { job: id, attempt: 1 }));
@@ -309,7 +336,8 @@ fn a_burst_costs_the_same_per_job_whatever_its_size() {
     const JOBS: u32 = 100_000;
     for subjects in [1, 10, JOBS] {
         STEPS.with(|steps| steps.set(0));
-        let mut schedule = Schedule::new(Limits { max_queued: JOBS as usize, ..LIMITS });
+        let shared = Limits { max_queued: JOBS as usize, max_queued_per_subject: usize::MAX - 1, ..SHARED };
+        let mut schedule = schedule(shared, LIMITS);
         for job in 0..JOBS {
             schedule.handle_invocation(at(0), [Counted(job % subjects)], job).unwrap();
         }
@@ -341,142 +369,5 @@ fn a_burst_costs_the_same_per_job_whatever_its_size() {
         // Growing tables hash again and full tables compare a little more, but no job walks a queue.
         let steps = STEPS.with(Cell::get);
         assert!(steps < u64::from(JOBS) * 20, "{subjects} subjects: {steps} steps");
-    }
-}
-
-/// A linear congruential generator: enough for choosing, and the same in every run.
-struct Lcg(u64);
-
-impl Lcg {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
-/// Lets a random world happen to a schedule and checks after every step what must always hold.
-fn live_through(seed: u64) {
-    let mut random = Lcg(seed);
-    let limits = Limits {
-        max_running: 1 + random.below(6) as usize,
-        max_queued: 5 + random.below(60) as usize,
-        timeout: (random.below(3) > 0).then(|| Duration::from_secs(1 + random.below(20))),
-        kill_delay: Duration::from_secs(random.below(4)),
-        retries: random.below(3) as u32,
-        retry_delay: Duration::from_millis(random.below(3000)),
-    };
-    let subject_count = 1 + random.below(8);
-    let mut schedule: Schedule<u64, (u32, BTreeSet<u64>)> = Schedule::new(limits.clone());
-    let mut now = at(0);
-    let mut submitted = 0_u32;
-    let mut refused = 0_u64;
-    let mut finished = 0_u64;
-    // Attempts under way, those that SIGTERM was sent to, and per subject the last job that was begun.
-    let mut active: BTreeMap<JobId, (u32, u32, BTreeSet<u64>, bool)> = BTreeMap::new();
-    let mut terminated: BTreeSet<(JobId, u32)> = BTreeSet::new();
-    let mut begun: BTreeMap<u64, u32> = BTreeMap::new();
-    let mut steps = 0;
-    loop {
-        steps += 1;
-        assert!(steps < 1_000_000, "seed {seed} does not come to an end");
-        let draining = submitted >= 300;
-        if draining && schedule.is_idle() {
-            break;
-        }
-        match random.below(10) {
-            0..=3 if !draining => {
-                let subjects: BTreeSet<u64> =
-                    (0..random.below(4)).map(|_| random.below(subject_count)).collect();
-                let full = schedule.is_full();
-                let given = schedule.handle_invocation(now, subjects.clone(), (submitted, subjects.clone()));
-                assert_eq!(given.is_err(), full, "seed {seed}");
-                refused += u64::from(given.is_err());
-                submitted += 1;
-            }
-            0..=5 => {
-                if let Some(next) = schedule.poll_timeout().filter(|_| random.below(2) == 0) {
-                    now = now.max(next);
-                } else {
-                    now = now + Duration::from_millis(random.below(500));
-                }
-                schedule.handle_timeout(now);
-                assert!(
-                    schedule.poll_timeout().is_none_or(|next| next > now),
-                    "seed {seed}: a deadline was left"
-                );
-            }
-            _ => {
-                let nth = random.below(active.len().max(1) as u64) as usize;
-                if let Some((&id, &(_, _, _, running))) = active.iter().nth(nth) {
-                    let ended = match random.below(6) {
-                        0 if !running => Ended::CouldNotStart(Errno::EAGAIN),
-                        1 if !running => Ended::CouldNotStart(Errno::ENOENT),
-                        2 => Ended::Exited(1),
-                        3 => Ended::Signalled(9),
-                        _ => Ended::Exited(0),
-                    };
-                    if !running && !matches!(ended, Ended::CouldNotStart(_)) {
-                        schedule.handle_started(id, now);
-                        active.get_mut(&id).unwrap().3 = true;
-                    } else {
-                        active.remove(&id);
-                        match schedule.handle_ended(id, now, ended).unwrap() {
-                            Verdict::Again { at } => assert!(at >= now, "seed {seed}"),
-                            Verdict::Finished(_) => finished += 1,
-                        }
-                    }
-                }
-            }
-        }
-        while let Some(command) = schedule.poll_command() {
-            match command {
-                Command::Start { job, attempt, payload: (number, subjects) } => {
-                    for (_, _, held, _) in active.values() {
-                        assert!(held.is_disjoint(&subjects), "seed {seed}: two at once for one subject");
-                    }
-                    for &subject in &subjects {
-                        let last = begun.insert(subject, number);
-                        assert!(last <= Some(number), "seed {seed}: {number} after {last:?} for {subject}");
-                    }
-                    assert!(active.insert(job, (number, attempt, subjects, false)).is_none());
-                }
-                Command::Terminate { job, attempt } => {
-                    assert_eq!(active[&job].1, attempt, "seed {seed}");
-                    assert!(terminated.insert((job, attempt)), "seed {seed}: twice");
-                }
-                Command::Kill { job, attempt } => {
-                    assert!(
-                        terminated.remove(&(job, attempt)),
-                        "seed {seed}: killed before it was terminated"
-                    );
-                }
-            }
-        }
-        assert!(active.len() <= limits.max_running, "seed {seed}");
-        assert_eq!(schedule.running(), active.len(), "seed {seed}");
-        assert!(schedule.queued() <= limits.max_queued + limits.max_running, "seed {seed}");
-    }
-    let counters = schedule.counters();
-    assert_eq!(finished, counters.accepted, "seed {seed}: every accepted job ends");
-    assert_eq!(refused, counters.dropped);
-    assert_eq!(counters.accepted + counters.dropped, 300);
-    let ends = counters.succeeded
-        + counters.non_zero
-        + counters.signalled
-        + counters.could_not_start
-        + counters.unknown;
-    assert_eq!(ends, finished + counters.retried, "seed {seed}: every end is a finish or a retry");
-    assert_eq!(counters.started, ends - counters.could_not_start, "seed {seed}");
-    assert!(terminated.is_empty(), "seed {seed}: a SIGTERM without its SIGKILL");
-    assert!(
-        schedule.subjects.is_empty() && schedule.ready.is_empty() && schedule.queued() == 0,
-        "seed {seed}"
-    );
-}
-
-#[test]
-fn in_five_hundred_random_worlds_order_and_limits_hold_and_everything_ends() {
-    for seed in 0..500 {
-        live_through(seed);
     }
 }

@@ -94,7 +94,7 @@ impl FromIterator<Kind> for Kinds {
 }
 
 /// What is watched for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The events that are wanted.
     pub kinds: Kinds,

@@ -5,7 +5,7 @@ use crate::config::{Dhcp4, Dhcp6, ExpiredLeases, PdPool, ServerConfig, Subnet4, 
 use crate::identity::{ClientId, Duid, HardwareAddress};
 use crate::octets::Octets;
 use crate::time::{Lifetime, Timestamp};
-use crate::tracker::{Answers, LeaseState, Limits, Occurrence};
+use crate::tracker::{Answers, LeaseChange, LeaseState, Limits, Occurrence};
 
 const NOW: i64 = 1_795_280_400;
 
@@ -134,4 +134,73 @@ fn the_configuration_names_subnets_and_who_is_who() {
         (0, "expire 2001:db8:8000:: Some(17)".to_owned()),
     ];
     assert_eq!(events(&mut tracker), expected);
+}
+
+#[test]
+fn a_tracker_that_goes_on_where_another_was_tells_the_same() {
+    let states = [
+        LeaseState::Default,
+        LeaseState::Declined,
+        LeaseState::ExpiredReclaimed,
+        LeaseState::Released,
+        LeaseState::Registered,
+    ];
+    let lease = |last: u8| {
+        let state = states[usize::from(last) % states.len()];
+        let valid_lifetime = match (state, last % 7) {
+            (LeaseState::Released, _) => Lifetime::Seconds(0),
+            (_, 6) => Lifetime::Infinite,
+            _ => Lifetime::Seconds(600),
+        };
+        Lease4 { state, valid_lifetime, ..lease4(last, i64::from(last) * 10 - 300) }
+    };
+    let lease6 = |last: u8| Lease6 {
+        state: states[usize::from(last) % states.len()],
+        ..lease6(IaKind::NonTemporary, &format!("2001:db8::{last:x}"), 128)
+    };
+    let mut first = tracker(ServerConfig::default());
+    first.seed((1..=100).map(lease), (1..=20).map(lease6));
+    first.resume(at(100), [[192, 0, 2, 254].into()]);
+    first.handle_timeout(at(100));
+    while first.poll_event().is_some() {}
+    let everything = |tracker: &Tracker| {
+        let mut all = Vec::new();
+        let mut cursor = Some(Default::default());
+        while let Some(from) = cursor {
+            let (changes, next) = tracker.leases_from(from, 16);
+            all.extend(changes);
+            cursor = next;
+        }
+        all.sort_by_key(|change| format!("{change:?}"));
+        all
+    };
+    let left = everything(&first);
+    assert!(left.len() > 80, "{}", left.len());
+    let mut second = tracker(ServerConfig::default());
+    for change in left.clone() {
+        match change {
+            LeaseChange::Put4(lease) => second.seed([lease], []),
+            LeaseChange::Put6(lease) => second.seed([], [lease]),
+            other => panic!("{other:?}"),
+        }
+    }
+    second.resume(at(100), first.servers4());
+    assert_eq!(everything(&second), left);
+    assert!(second.servers4().eq(first.servers4()));
+    let mut told = 0;
+    for now in 100..5_000 {
+        let mut events = |tracker: &mut Tracker| {
+            tracker.handle_timeout(at(now));
+            let mut found: Vec<_> = std::iter::from_fn(|| tracker.poll_event())
+                .map(|event| (event.at, format!("{:?}", event.occurrence)))
+                .collect();
+            // Of one moment the order is that in which the leases were put in.
+            found.sort();
+            told += found.len();
+            found
+        };
+        assert_eq!(events(&mut first), events(&mut second), "{now}");
+    }
+    assert!(told > 50, "{told}");
+    assert_eq!(everything(&second), everything(&first));
 }

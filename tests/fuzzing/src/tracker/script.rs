@@ -77,7 +77,8 @@ fn observed(way: u8, direction: Direction, payload: &[u8]) -> Observed {
     let mut vlans = VlanTags::default();
     let tagged = is(4) && vlans.push(VlanTag { ethertype: 0x8100, tci: 100 });
     let mac = [2, 0, 0, 0, u8::from(tagged), way >> 3 & 1];
-    let address = |v4: &str, v6: &str| -> SocketAddr { if is(V6) { v6 } else { v4 }.parse().expect("literal") };
+    let address =
+        |v4: &str, v6: &str| -> SocketAddr { if is(V6) { v6 } else { v4 }.parse().expect("literal") };
     let source = if is(8) {
         address("192.0.2.1:67", "[fe80::1]:547")
     } else {

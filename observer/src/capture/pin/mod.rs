@@ -1,0 +1,157 @@
+//! Capture outlives us: the ring, the counters and the links are pinned in a bpffs.
+//!
+//! What is pinned is `<bpffs>/dhcp-observer/<instance>/<version>/`. The instance is a network namespace and a set of
+//! interfaces (or a name that was given), so that several observers do not meet; the directory is locked while an
+//! observer runs. The version is a hash of the programs with the size of the ring and the way of attaching: an observer
+//! of the same version goes on with the same ring, any other makes a ring of its own and reads the old one to its end.
+//! In both cases the links get the new programs in one step of the kernel, by which no frame is missed and none is seen
+//! twice.
+
+pub mod bpffs;
+pub mod detach;
+pub mod left;
+pub mod name;
+pub mod state;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::Flock;
+use thiserror::Error;
+
+use self::left::{Left, LeftLinks};
+use self::state::{State, StateMap};
+use super::live::Attach;
+
+/// The maps that go on from one observer to the next. The last two know which datagrams have been begun.
+pub const MAPS: [&str; 4] =
+    [dhcp_observer_ebpf::maps::RING, dhcp_observer_ebpf::maps::COUNTERS, "FRAGMENTS", "EARLY"];
+
+/// Where and how to pin.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where a bpffs is mounted.
+    pub bpffs: PathBuf,
+    /// The observer's own name, where its interfaces do not tell it from others.
+    pub instance: Option<String>,
+    /// Whether everything stays pinned and attached at a clean exit, for the next observer to go on with.
+    pub keep: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { bpffs: bpffs::CONVENTIONAL.into(), instance: None, keep: false }
+    }
+}
+
+/// Why nothing can be pinned.
+#[derive(Debug, Error)]
+pub enum PinError {
+    /// No bpffs is there and none can be mounted.
+    #[error("there is no bpffs at {} ({source}): mount -t bpf bpf {}", path.display(), path.display())]
+    NotBpffs {
+        /// Where it should be.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// A directory that we would use can be written by somebody else.
+    #[error("{} is not a directory that only this user can enter: remove it", path.display())]
+    Untrusted {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A directory cannot be made or opened.
+    #[error("cannot use {}: {source}", path.display())]
+    Directory {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something cannot be pinned.
+    #[error("cannot pin {}: {message}", path.display())]
+    Object {
+        /// Where.
+        path: PathBuf,
+        /// What the kernel said.
+        message: String,
+    },
+    /// Another observer has this instance.
+    #[error("{} is in use by another observer: give one of them a name with --instance", path.display())]
+    InUse {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The network namespace cannot be told.
+    #[error("cannot tell which network namespace this is: {0}")]
+    NetworkNamespace(io::Error),
+}
+
+/// What the directory of an observer in this network namespace is called.
+pub fn instance(given: Option<&str>, interfaces: &[String]) -> Result<String, PinError> {
+    let namespace = bpffs::network_namespace().map_err(PinError::NetworkNamespace)?;
+    Ok(name::instance(namespace, given, interfaces))
+}
+
+/// The directory of a running observer. Dropping it removes what is pinned there, unless it is to be kept.
+pub struct Shelf {
+    instance: PathBuf,
+    version: PathBuf,
+    state: StateMap,
+    keep: bool,
+    /// Whether the ring can be thrown away: not before the one that was left is known to be read.
+    clear: bool,
+    _lock: Flock<File>,
+}
+
+impl Shelf {
+    /// Takes the directory of an instance and finds what was left in it.
+    pub fn open(
+        options: &Options,
+        interfaces: &[String],
+        attach: Attach,
+        version: &str,
+    ) -> Result<(Self, Vec<Left>, LeftLinks), PinError> {
+        let ours = bpffs::prepare(&options.bpffs)?;
+        let instance = ours.join(instance(options.instance.as_deref(), interfaces)?);
+        let Some(lock) = bpffs::hold(&instance)? else { return Err(PinError::InUse { path: instance }) };
+        let version = instance.join(version);
+        let (left, links) = left::find(&instance, &version, attach);
+        bpffs::private_directory(&version)?;
+        let state = StateMap::make(&version)?;
+        let clear = left.is_empty();
+        Ok((Self { instance, version, state, keep: options.keep, clear, _lock: lock }, left, links))
+    }
+
+    /// Where everything of this version is pinned.
+    pub fn directory(&self) -> &Path {
+        &self.version
+    }
+
+    /// Whether what is pinned stays at a clean exit.
+    pub const fn keeps(&self) -> bool {
+        self.keep
+    }
+
+    /// Says that the observer runs, and removes its pins when it ends.
+    pub const fn begin(&mut self) {
+        self.clear = true;
+    }
+
+    /// Leaves these numbers for the next observer.
+    pub fn remember(&mut self, state: &State) -> Result<(), aya::maps::MapError> {
+        self.state.write(state)
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        if self.clear && !self.keep {
+            // What cannot be removed is found by the next observer, or by `dhcp-observer detach`.
+            let _ = fs::remove_dir_all(&self.version);
+            let _ = fs::remove_dir(&self.instance);
+        }
+    }
+}

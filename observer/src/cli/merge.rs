@@ -1,0 +1,216 @@
+//! What holds in the end: the configuration file, and what the command line puts in its place.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Error};
+use tracing::level_filters::LevelFilter;
+
+use super::{AttachArg, Cli, Kea, Live, Output, Replay};
+use crate::capture::live::Attach;
+use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems, Server};
+use crate::dialect::{self, DialectName};
+use crate::dispatch::{Filter, Words};
+use crate::hook::{ProgramError, Spec, resolve_program};
+
+/// The name of the one hook of a command line.
+const SCRIPT: &str = "script";
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// The command line cannot be.
+    #[error(transparent)]
+    Usage(#[from] Error),
+    /// The file says something that cannot be.
+    #[error(transparent)]
+    File(#[from] Problems),
+    /// The script of the command line cannot be run.
+    #[error(transparent)]
+    Script(#[from] ProgramError),
+    /// The working directory is gone.
+    #[error("the working directory cannot be found out: {0}")]
+    Directory(std::io::Error),
+}
+
+/// A command line that cannot be.
+fn usage(kind: ErrorKind, message: &str) -> Error {
+    Cli::command().error(kind, message)
+}
+
+impl Live {
+    /// The configuration file to read, if any.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and the command line does not say enough by itself.
+    pub fn file(&self) -> Result<Option<PathBuf>, Error> {
+        let has_output = self.output.script.is_some() || self.output.invocations;
+        if let Some(path) = &self.config {
+            return Ok(Some(path.clone()));
+        }
+        if self.iface.is_empty() && !has_output && Path::new(DEFAULT_PATH).exists() {
+            return Ok(Some(DEFAULT_PATH.into()));
+        }
+        let missing = |what| Err(usage(ErrorKind::MissingRequiredArgument, what));
+        if self.iface.is_empty() {
+            return missing(
+                "--iface NAME is missing: what to observe; or --config FILE, a configuration file",
+            );
+        }
+        if !has_output {
+            return missing(
+                "--script PATH or --invocations is missing: what to do with events; or --config FILE",
+            );
+        }
+        Ok(None)
+    }
+
+    /// What holds now: reads the file, if there is one, and puts in its place what the command line gives. Called again for
+    /// every reload.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the file, or the first thing that is wrong with the command line.
+    pub fn config(&self) -> Result<Config, MergeError> {
+        let given = Given { interface: !self.iface.is_empty(), hook: self.output.is_given() };
+        let mut config = match self.file()? {
+            Some(path) => Config::read(&path, given)?,
+            None => Config::default(),
+        };
+        if !self.iface.is_empty() {
+            let interface = |name: &String| Interface { name: name.clone(), wait: false };
+            config.interfaces = self.iface.iter().map(interface).collect();
+        }
+        if self.wait {
+            config.interfaces.iter_mut().for_each(|interface| interface.wait = true);
+        }
+        let (capture, limits) = (&mut config.capture, &mut config.limits);
+        capture.answers = self.answers.map_or(capture.answers, Into::into);
+        capture.attach = self.attach.map_or(capture.attach, Into::into);
+        capture.promiscuous |= self.promisc;
+        capture.ebpf_log = self.ebpf_log.unwrap_or(capture.ebpf_log);
+        limits.ring_size = self.ring_size.unwrap_or(limits.ring_size);
+        limits.max_hooks = self.max_hooks.map_or(limits.max_hooks, usize::from);
+        limits.max_queue = self.max_queue.map_or(limits.max_queue, |number| number as usize);
+        config.log.level = config.log.level.max(match self.verbose {
+            0 => LevelFilter::OFF,
+            1 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        });
+        config.pins = self.pins.clone().into();
+        self.network.apply(&mut config.network);
+        self.kea.apply(&mut config);
+        self.output.apply(&mut config, self.hook_timeout, self.hook_retries)?;
+        Ok(config)
+    }
+}
+
+impl Replay {
+    /// The same for a replay. Without a file nothing that live observation limits is limited: a file can wait.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the file, or the first thing that is wrong with the command line.
+    pub fn config(&self) -> Result<Config, MergeError> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path, Given { interface: true, hook: self.output.is_given() })?,
+            None if self.output.is_given() => Config::default(),
+            None => {
+                let what =
+                    "--script PATH or --invocations is missing: what to do with events; or --config FILE";
+                return Err(usage(ErrorKind::MissingRequiredArgument, what).into());
+            }
+        };
+        self.network.apply(&mut config.network);
+        self.kea.apply(&mut config);
+        self.output.apply(&mut config, None, None)?;
+        Ok(config)
+    }
+}
+
+impl Kea {
+    fn apply(&self, config: &mut Config) {
+        let Server { kea_config, kea_version, hostname, seed } = &mut config.server;
+        if !self.kea_config.is_empty() {
+            kea_config.clone_from(&self.kea_config);
+        }
+        if !self.seed.is_empty() {
+            seed.clone_from(&self.seed);
+        }
+        *kea_version = self.kea_version.map_or(*kea_version, Into::into);
+        *hostname = self.hostname.map(Into::into).or(*hostname);
+        let version = *kea_version;
+        config.hooks.iter_mut().for_each(|hook| hook.options.version = version);
+    }
+}
+
+impl Output {
+    /// Whether the command line says by itself what is done with events.
+    fn is_given(&self) -> bool {
+        self.script.is_some() || self.invocations
+    }
+
+    /// Adds the one hook of the command line. A file that has hooks of its own goes before and admits no other: which of the
+    /// two somebody meant cannot be known.
+    fn apply(
+        &self,
+        config: &mut Config,
+        timeout: Option<Duration>,
+        retries: Option<u32>,
+    ) -> Result<(), MergeError> {
+        let has_hooks = !config.hooks.is_empty();
+        if has_hooks || self.script.is_none() {
+            let conflicts = [
+                ("--script", self.script.is_some()),
+                ("--dialect", self.dialect.is_some() && (has_hooks || !self.invocations)),
+                ("--hook-timeout", timeout.is_some() && has_hooks),
+                ("--hook-retries", retries.is_some() && has_hooks),
+            ];
+            if let Some((flag, _)) = conflicts.iter().find(|(_, is_given)| *is_given) {
+                let message = format!(
+                    "{flag} is about the one hook of a command line, but the configuration file has hooks of its own: \
+                     leave it out, or say it in the file"
+                );
+                return Err(usage(ErrorKind::ArgumentConflict, &message).into());
+            }
+        }
+        if has_hooks {
+            return Ok(());
+        }
+        let mut spec = None;
+        if let Some(script) = &self.script {
+            let cwd = std::env::current_dir().map_err(MergeError::Directory)?;
+            let program = resolve_program(script, &cwd)?;
+            config.warnings.extend(program.warnings().iter().map(ToString::to_string));
+            // Exactly as Kea runs its script: nothing is added to its environment.
+            let mut whole = Spec::new(SCRIPT, program);
+            whole.limits.timeout = timeout.or(whole.limits.timeout);
+            whole.limits.retries = retries.unwrap_or(whole.limits.retries);
+            spec = Some(whole);
+        }
+        config.hooks.push(Hook {
+            name: SCRIPT.to_owned(),
+            dialect: self.dialect.map_or(DialectName::default(), Into::into),
+            options: dialect::Options { version: config.server.kea_version, ..dialect::Options::default() },
+            filter: Filter::default(),
+            words: Words::default(),
+            on_change: false,
+            replay_on_start: false,
+            isolated: false,
+            spec,
+        });
+        Ok(())
+    }
+}
+
+impl From<AttachArg> for Attach {
+    fn from(argument: AttachArg) -> Self {
+        match argument {
+            AttachArg::Tc => Self::Tc,
+            AttachArg::Clsact => Self::Clsact,
+            AttachArg::Xdp => Self::Xdp,
+        }
+    }
+}

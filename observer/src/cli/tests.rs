@@ -1,0 +1,131 @@
+use clap::CommandFactory;
+
+use super::*;
+
+fn live(words: &[&str]) -> Live {
+    Cli::try_parse_from([&["dhcp-observer"], words].concat()).unwrap().live
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_command_people_type() {
+    let config = live(&["--iface", "eth0", "--script", "/bin/true"]).config().unwrap();
+    assert_eq!(
+        config.interfaces.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>(),
+        ["eth0"]
+    );
+    assert_eq!(config.hooks.len(), 1);
+    assert!(config.hooks[0].spec.is_some());
+    assert!(config.network.kinds.is_empty());
+    assert!(Cli::try_parse_from(["dhcp-observer", "replay", "x.pcap", "--invocations"]).is_ok());
+}
+
+#[test]
+fn what_cannot_be_is_a_usage_error() {
+    for wrong in [
+        &["--iface", "eth0", "--script", "x", "--invocations"][..],
+        &["replay", "x.pcap", "--invocations", "--script", "x.sh"],
+        &["replay", "x.pcap", "--invocations", "--settle", "-1"],
+        &["replay", "x.pcap", "--invocations", "--network-events", "rogue"],
+        &["replay", "x.pcap", "--invocations", "--dialect", "latin"],
+    ] {
+        let parsed = Cli::try_parse_from([&["dhcp-observer"], wrong].concat());
+        assert_eq!(parsed.unwrap_err().exit_code(), 2, "{wrong:?}");
+    }
+    for (wrong, flag) in [
+        (&["--iface", "eth0"][..], "--script"),
+        (&["--script", "/bin/true"], "--iface"),
+        (&["--iface", "eth0", "--dialect", "kea"], "--script"),
+    ] {
+        match live(wrong).config() {
+            Err(MergeError::Usage(error)) => assert!(error.to_string().contains(flag), "{wrong:?}: {error}"),
+            other => panic!("{wrong:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn network_events_are_named_one_by_one_or_all_together() {
+    let kinds = |value| {
+        live(&["--iface", "eth0", "--invocations", "--network-events", value]).config().unwrap().network.kinds
+    };
+    let wanted = [network::Kind::Nak, network::Kind::ForeignServer];
+    assert_eq!(kinds("foreign-server,nak"), wanted.into_iter().collect());
+    assert_eq!(kinds("all"), network::Kind::ALL.into_iter().collect());
+    // The word on the command line is that of OBSERVER_EVENT.
+    for kind in network::Kind::ALL {
+        assert_eq!(kinds(kind.name()), [kind].into_iter().collect());
+    }
+}
+
+/// A configuration file that is removed again.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("observer-cli-{}-{name}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn with(&self, words: &[&str]) -> Live {
+        live(&[&["--config", self.0.to_str().unwrap()], words].concat())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const HOOK: &str = "[[hook]]\nname = \"a\"\ncommand = \"/bin/true\"\n";
+
+#[test]
+fn flags_take_the_place_of_what_the_file_says() {
+    let file = File::new(
+        "flags",
+        &format!(
+            "[[interface]]\nname = \"eth0\"\nwait = true\n{HOOK}[limits]\nmax_hooks = 3\nring_size = 65536\n\
+             [capture]\nanswers = \"in\"\n[server]\nkea_version = \"2.6\"\n[network_events]\nkinds = \"nak\"\n"
+        ),
+    );
+    let config = file.with(&[]).config().unwrap();
+    assert_eq!((config.limits.max_hooks, config.limits.ring_size), (3, 65_536));
+    assert!(config.interfaces[0].wait);
+    let flags = ["--iface", "eth7", "--max-hooks", "5", "--answers", "both", "--kea-version", "3.0", "-v"];
+    let config = file.with(&flags).config().unwrap();
+    assert_eq!(config.interfaces, [crate::config::file::Interface { name: "eth7".to_owned(), wait: false }]);
+    assert_eq!((config.limits.max_hooks, config.limits.ring_size), (5, 65_536));
+    assert_eq!(config.capture.answers, Answers::Both);
+    assert_eq!(config.server.kea_version, KeaVersion::V3_0);
+    assert_eq!(config.hooks[0].options.version, KeaVersion::V3_0);
+    assert_eq!(config.network.kinds, [network::Kind::Nak].into_iter().collect());
+    assert_eq!(config.log.level, tracing::level_filters::LevelFilter::DEBUG);
+    // Printing is for the hooks of the file.
+    assert_eq!(file.with(&["--invocations"]).config().unwrap().hooks[0].name, "a");
+}
+
+#[test]
+fn a_script_and_hooks_of_a_file_do_not_go_together() {
+    let file = File::new("script", &format!("[[interface]]\nname = \"eth0\"\n{HOOK}"));
+    for flags in [
+        &["--script", "/bin/true"][..],
+        &["--dialect", "kea"],
+        &["--hook-timeout", "3"],
+        &["--hook-retries", "1"],
+    ] {
+        match file.with(flags).config() {
+            Err(MergeError::Usage(error)) => assert!(error.to_string().contains(flags[0]), "{error}"),
+            other => panic!("{flags:?}: {other:?}"),
+        }
+    }
+    let file = File::new("no-hook", "[[interface]]\nname = \"eth0\"\n");
+    assert!(matches!(file.with(&[]).config(), Err(MergeError::File(_))));
+    let config = file.with(&["--script", "/bin/true", "--hook-retries", "2"]).config().unwrap();
+    assert_eq!(config.hooks[0].spec.as_ref().unwrap().limits.retries, 2);
+}

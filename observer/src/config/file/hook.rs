@@ -1,0 +1,361 @@
+//! `[[hook]]`.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::filter;
+use super::reader::{At, Section, closest, integer, one_of};
+use super::value::{self, DURATION};
+use crate::dialect::{self, DialectName, NotBuilt};
+use crate::dispatch::{Filter, Route, Words};
+use crate::hook::{
+    Attributes, Credentials, LaneLimits, Mode, Output, Program, ProgramWarning, Scheduling, Spec,
+    resolve_program,
+};
+use crate::tracker::Event;
+
+/// What a hook from the file finds as its `PATH` unless it is given another one.
+pub const STANDARD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// One hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Its name; no two have the same.
+    pub name: String,
+    /// In whose words it is told.
+    pub dialect: DialectName,
+    /// What the dialect is told beforehand.
+    pub options: dialect::Options,
+    /// Which events it wants.
+    pub filter: Filter,
+    /// Which calls it wants.
+    pub words: Words,
+    /// Whether calls that change nothing are left out.
+    pub on_change: bool,
+    /// Whether it is told at the start of the leases that there are.
+    pub replay_on_start: bool,
+    /// Whether its processes get a network and mount namespace of their own.
+    pub isolated: bool,
+    /// Its program and how that is run; `None` where calls are only printed.
+    pub spec: Option<Spec>,
+}
+
+impl Hook {
+    /// What it is told, with a dialect that has seen nothing.
+    ///
+    /// # Errors
+    ///
+    /// When this program does not have the dialect.
+    pub fn route(&self) -> Result<Route, NotBuilt> {
+        let mut route = Route::new(self.name.clone(), self.dialect, self.options)?;
+        route.filter.clone_from(&self.filter);
+        route.words.clone_from(&self.words);
+        route.on_change = self.on_change;
+        Ok(route)
+    }
+}
+
+/// The most calls in one batch or on their way to one stream.
+const MOST_CALLS: i64 = 1_000_000;
+
+/// Reads one; `None` when it cannot be told what would be run. `warn` gets what an administrator should know.
+pub(super) fn read(
+    section: &mut Section<'_, '_>,
+    mut warn: impl FnMut(String),
+) -> Option<(At<String>, Hook)> {
+    let name = section.get("name", "a name of 64 printable characters at most", |value| {
+        let is_printable = |name: &&str| !name.chars().any(char::is_control) && !name.trim().is_empty();
+        value.as_str().filter(is_printable).filter(|name| name.chars().count() <= 64).map(str::to_owned)
+    });
+    match &name {
+        Some(name) => section.name = format!("hook {:?}", name.value),
+        None if !section.has("name") => section.wrong_here("name is missing: what log lines call the hook"),
+        None => {}
+    }
+    let (program, arguments) = read_command(section, &mut warn);
+    let names: Vec<_> = DialectName::ALL.iter().map(|dialect| (dialect.name(), *dialect)).collect();
+    let dialect = section.word("dialect", &names).unwrap_or_default();
+    if let Err(error) = dialect::make(dialect, &dialect::Options::default()) {
+        section.wrong(section.at_of("dialect"), "dialect", error.to_string());
+    }
+    let options = dialect::Options {
+        script_on_renewal: section.boolean("script_on_renewal").unwrap_or_default(),
+        search_timeout: section.get("search_timeout", DURATION, value::duration).map(|found| found.value),
+        ..dialect::Options::default()
+    };
+    for (key, of, with) in [
+        ("script_on_renewal", DialectName::Dnsmasq, "dialect = \"dnsmasq\""),
+        ("search_timeout", DialectName::Dhclient, "dialect = \"dhclient\""),
+    ] {
+        if dialect != of {
+            only_with(section, key, with);
+        }
+    }
+    let filter = section.table("filter").map(|section| filter::read(&section)).unwrap_or_default();
+    let mode = read_mode(section);
+    let limits = read_limits(section, mode);
+    let attributes = read_attributes(section);
+    let output = section.word("output", &[("ours", Output::Ours), ("null", Output::Null)]);
+    // The agent whose event hook it is gives it no output.
+    let default_output = if dialect == DialectName::Eventhook { Output::Null } else { Output::Ours };
+    let words = read_words(section, dialect);
+    let flag = |key| section.boolean(key).unwrap_or_default();
+    let [on_change, replay_on_start, isolated, independent] =
+        ["on_change", "replay_on_start", "isolated", "independent"].map(flag);
+    section.finish();
+    let (name, program) = name.zip(program)?;
+    let output = output.unwrap_or(default_output);
+    let spec = Some(Spec {
+        name: name.value.clone(),
+        program,
+        arguments,
+        mode,
+        output,
+        independent,
+        limits,
+        attributes,
+    });
+    Some((
+        name.clone(),
+        Hook {
+            name: name.value,
+            dialect,
+            options,
+            filter,
+            words,
+            on_change,
+            replay_on_start,
+            isolated,
+            spec,
+        },
+    ))
+}
+
+/// Notes a key that means something together with something else only, which is not there.
+fn only_with(section: &Section<'_, '_>, key: &str, with: &str) {
+    if section.has(key) {
+        section.wrong(section.at_of(key), key, format!("means something with {with} only; leave it out"));
+    }
+}
+
+/// The program, looked at, and the arguments before those of the call.
+fn read_command(section: &Section<'_, '_>, warn: &mut impl FnMut(String)) -> (Option<Program>, Vec<CString>) {
+    let allow_writable = section.boolean("allow_writable").unwrap_or_default();
+    let expected = "an absolute path, or a list of one and arguments";
+    let words = section.get("command", expected, |value| match value {
+        DeValue::String(_) => Some((value::absolute(value)?, Vec::new())),
+        DeValue::Array(list) => {
+            let (path, arguments) = list.split_first()?;
+            let argument = |node: &super::reader::Node<'_>| CString::new(node.get_ref().as_str()?).ok();
+            Some((
+                value::absolute(path.get_ref())?,
+                arguments.iter().map(argument).collect::<Option<Vec<_>>>()?,
+            ))
+        }
+        _ => None,
+    });
+    let Some(At { value: (path, arguments), at }) = words else {
+        if !section.has("command") {
+            section.wrong_here("command is missing: the program to run, an absolute path");
+        }
+        return (None, Vec::new());
+    };
+    let program = match resolve_program(&path, &PathBuf::from("/")) {
+        Ok(program) => program,
+        Err(error) => {
+            section.wrong(at, "command", error.to_string());
+            return (None, arguments);
+        }
+    };
+    for warning in program.warnings() {
+        match warning {
+            ProgramWarning::FileWritable(_) | ProgramWarning::DirectoryWritable(_) if !allow_writable => {
+                section.wrong(at, "command", format!("{warning}, or allow it with allow_writable = true"));
+            }
+            _ => warn(warning.to_string()),
+        }
+    }
+    (Some(program), arguments)
+}
+
+/// `events`: words of the dialect and of events.
+fn read_words(section: &Section<'_, '_>, dialect: DialectName) -> Words {
+    let of_events = Event::LEASE.map(Event::name);
+    let network = crate::tracker::network::Kind::ALL.map(|kind| kind.name());
+    let mut known: Vec<&str> = dialect.words();
+    known.extend(of_events);
+    known.extend(network);
+    let words = section.several("events", "a word", |value| value.as_str().map(str::to_owned));
+    for word in words.iter().filter(|word| !known.contains(&word.value.as_str())) {
+        let meant = match closest(&word.value, known.iter().copied()) {
+            Some(close) => format!("did you mean {close:?}?"),
+            None => format!("expected {}", one_of(&known)),
+        };
+        let clipped = super::super::json::clipped(&word.value);
+        section.wrong(word.at, "events", format!("dialect {dialect} has no word \"{clipped}\"; {meant}"));
+    }
+    words.into_iter().map(|word| word.value).collect()
+}
+
+fn read_mode(section: &Section<'_, '_>) -> Mode {
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Word {
+        Exec,
+        Stream,
+        Batch,
+    }
+    let words = [("exec", Word::Exec), ("stream", Word::Stream), ("batch", Word::Batch)];
+    let mode = section.word("mode", &words).unwrap_or(Word::Exec);
+    let calls =
+        |key| section.number(key, 1..=MOST_CALLS).map(|number| usize::try_from(number.value).unwrap_or(1));
+    let window = calls("window");
+    let size = calls("batch_size");
+    let time = section.get("batch_time", DURATION, value::duration).map(|found| found.value);
+    for (key, wanted, with) in [
+        ("window", Word::Stream, "mode = \"stream\""),
+        ("batch_size", Word::Batch, "mode = \"batch\""),
+        ("batch_time", Word::Batch, "mode = \"batch\""),
+    ] {
+        if mode != wanted {
+            only_with(section, key, with);
+        }
+    }
+    match mode {
+        Word::Exec => Mode::Exec,
+        Word::Stream => Mode::Stream { window: window.unwrap_or(Mode::WINDOW) },
+        Word::Batch => {
+            Mode::Batch { calls: size.unwrap_or(100), wait: time.unwrap_or(Duration::from_secs(1)) }
+        }
+    }
+}
+
+fn read_limits(section: &Section<'_, '_>, mode: Mode) -> LaneLimits {
+    let defaults = LaneLimits::default();
+    let length = |key| section.get(key, DURATION, value::duration).map(|found| found.value);
+    let parallel = section.number("max_parallel", 1..=65_535);
+    if let Some(At { at, .. }) = parallel.as_ref().filter(|_| mode != Mode::Exec) {
+        section.wrong(
+            *at,
+            "max_parallel",
+            "means something with mode = \"exec\" only: a stream or a batch has one process at a time",
+        );
+    }
+    let retries = section.number("retries", 0..=1_000_000);
+    if section.has("retry_delay")
+        && retries.as_ref().is_none_or(|retries| retries.value == 0)
+        && mode_retries(mode)
+    {
+        section.wrong(
+            section.at_of("retry_delay"),
+            "retry_delay",
+            "means something with retries only; give their number",
+        );
+    }
+    LaneLimits {
+        max_parallel: parallel
+            .and_then(|number| usize::try_from(number.value).ok())
+            .unwrap_or(defaults.max_parallel),
+        timeout: Some(length("timeout").unwrap_or(Duration::from_secs(60))),
+        kill_delay: length("kill_delay").unwrap_or(defaults.kill_delay),
+        retries: retries.and_then(|number| u32::try_from(number.value).ok()).unwrap_or(defaults.retries),
+        retry_delay: length("retry_delay").unwrap_or(defaults.retry_delay),
+    }
+}
+
+/// Whether attempts are counted at all: a stream is started again for ever, and waits between.
+fn mode_retries(mode: Mode) -> bool {
+    !matches!(mode, Mode::Stream { .. })
+}
+
+fn read_attributes(section: &Section<'_, '_>) -> Attributes {
+    let defaults = Attributes::default();
+    let scheduling =
+        [("normal", Scheduling::Normal), ("batch", Scheduling::Batch), ("idle", Scheduling::Idle)];
+    Attributes {
+        credentials: read_credentials(section),
+        nice: section
+            .number("nice", -20..=19)
+            .and_then(|nice| i32::try_from(nice.value).ok())
+            .unwrap_or(defaults.nice),
+        scheduling: section.word("scheduling", &scheduling).unwrap_or(defaults.scheduling),
+        directory: read_directory(section),
+        environment: read_environment(section),
+    }
+}
+
+fn read_credentials(section: &Section<'_, '_>) -> Option<Credentials> {
+    let expected = |what| format!("the name or number of a {what}");
+    let user = section.get("user", &expected("user"), value::name_or_number);
+    let group = section.get("group", &expected("group"), value::name_or_number);
+    // Each is looked up by itself first, so that both are told when both are wrong.
+    let found = |user: Option<&At<String>>, group: Option<&At<String>>| {
+        let name = |name: Option<&At<String>>| name.map(|name| name.value.clone());
+        Credentials::look_up(name(user).as_deref(), name(group).as_deref())
+    };
+    let mut is_wrong = false;
+    for (key, name) in [("user", &user), ("group", &group)] {
+        let Some(name) = name else { continue };
+        let alone = if key == "user" { found(Some(name), None) } else { found(None, Some(name)) };
+        if let Err(error) = alone {
+            is_wrong = true;
+            section.wrong(name.at, key, error.to_string());
+        }
+    }
+    if is_wrong || (user.is_none() && group.is_none()) {
+        return None;
+    }
+    match found(user.as_ref(), group.as_ref()) {
+        Ok(credentials) => Some(credentials),
+        Err(error) => {
+            section.wrong(user.or(group)?.at, "user", error.to_string());
+            None
+        }
+    }
+}
+
+fn read_directory(section: &Section<'_, '_>) -> Option<CString> {
+    let directory = section.get("directory", "an absolute path", value::absolute)?;
+    match std::fs::metadata(&directory.value) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => {
+            section.wrong(directory.at, "directory", format!("{} is no directory", directory.value.display()))
+        }
+        Err(error) => {
+            section.wrong(directory.at, "directory", format!("{}: {error}", directory.value.display()))
+        }
+    }
+    CString::new(directory.value.into_os_string().into_encoded_bytes()).ok()
+}
+
+/// What is added to the environment of every call.
+fn read_environment(section: &Section<'_, '_>) -> Vec<CString> {
+    let mut environment = Vec::new();
+    let mut has_path = false;
+    if let Some(table) = section.table("environment") {
+        for (name, at, node) in table.entries() {
+            let text = match node.get_ref() {
+                DeValue::String(text) => Some(text.to_string()),
+                value => integer(value).map(|number| number.to_string()),
+            };
+            let is_name = !name.is_empty() && !name.contains(['=', '\0']);
+            match text.filter(|_| is_name).and_then(|text| CString::new(format!("{name}={text}")).ok()) {
+                Some(variable) => {
+                    has_path |= name == "PATH";
+                    environment.push(variable);
+                }
+                None => table.wrong(
+                    at,
+                    name,
+                    "expected NAME = \"value\", without = in the name and NUL in either",
+                ),
+            }
+        }
+    }
+    if !has_path {
+        environment.extend(CString::new(format!("PATH={STANDARD_PATH}")));
+    }
+    environment
+}

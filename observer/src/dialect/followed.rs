@@ -1,0 +1,114 @@
+//! The leases that a hook was told of, and for which it is owed an end.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::time::Timestamp;
+
+use super::Memory;
+use super::lease::{Key, Lease};
+use super::packed::{pack, unpack};
+
+/// How many leases a hook is told of at once when nobody says otherwise, of both families together: more than this many
+/// are not announced, so that nothing is owed for them.
+pub const DEFAULT_LIMIT: usize = 1_000_000;
+
+/// The leases, when they end, and what there is to remember of them.
+#[derive(Debug)]
+pub(super) struct Followed {
+    leases: HashMap<Key, Lease>,
+    ends: BTreeSet<(Timestamp, Key)>,
+    memories: VecDeque<Memory>,
+    limit: usize,
+    over_limit: u64,
+}
+
+impl Followed {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            leases: HashMap::new(),
+            ends: BTreeSet::new(),
+            memories: VecDeque::new(),
+            limit,
+            over_limit: 0,
+        }
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Lease> {
+        self.leases.get(&key)
+    }
+
+    /// Follows a lease, or takes in its new values. False, and counted, when there is no room for one more.
+    pub(super) fn put(&mut self, lease: Lease) -> bool {
+        let key = lease.key();
+        if self.leases.len() >= self.limit && !self.leases.contains_key(&key) {
+            self.over_limit += 1;
+            return false;
+        }
+        self.memories.push_back(Memory { key: key.to_octets(), value: Some(pack(&lease)) });
+        self.insert(key, lease);
+        true
+    }
+
+    fn insert(&mut self, key: Key, lease: Lease) {
+        if let Some(end) = lease.end() {
+            self.ends.insert((end, key));
+        }
+        let before = self.leases.insert(key, lease);
+        if let (Some(before), Some(now)) = (before, self.leases.get(&key))
+            && before.end() != now.end()
+            && let Some(end) = before.end()
+        {
+            self.ends.remove(&(end, key));
+        }
+    }
+
+    /// Follows a lease no more.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Lease> {
+        let lease = self.leases.remove(&key)?;
+        if let Some(end) = lease.end() {
+            self.ends.remove(&(end, key));
+        }
+        self.memories.push_back(Memory { key: key.to_octets(), value: None });
+        Some(lease)
+    }
+
+    /// Takes out the first lease that is over at `now`, with when that was.
+    pub(super) fn due(&mut self, now: Timestamp) -> Option<(Timestamp, Lease)> {
+        let (end, key) = self.ends.first().copied().filter(|(end, _)| *end <= now)?;
+        self.remove(key).map(|lease| (end, lease))
+    }
+
+    /// When the next lease is over.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// What they are of, in order.
+    pub(super) fn keys(&self, is: impl Fn(&Lease) -> bool) -> VecDeque<Key> {
+        let mut keys: Vec<_> =
+            self.leases.iter().filter(|(_, lease)| is(lease)).map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        keys.into()
+    }
+
+    /// All leases, in no order.
+    pub(super) fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// How many leases were not followed because there was no room.
+    pub(super) fn over_limit(&self) -> u64 {
+        self.over_limit
+    }
+
+    pub(super) fn poll_memory(&mut self) -> Option<Memory> {
+        self.memories.pop_front()
+    }
+
+    /// Follows a lease of an earlier life. The limit does not count here: an end is owed for it.
+    pub(super) fn recall(&mut self, key: &[u8], value: &[u8]) {
+        if let Some(lease) = unpack(value).filter(|lease| lease.key().to_octets() == key) {
+            self.insert(lease.key(), lease);
+        }
+    }
+}

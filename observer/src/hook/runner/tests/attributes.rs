@@ -1,0 +1,118 @@
+//! As whom and how processes run, as they see it themselves.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::hook::credentials::Credentials;
+use crate::hook::spec::{Attributes, Scheduling};
+
+const LOOKS: &str = "#!/bin/sh\n/bin/cat /proc/self/stat >${0%/*}/stat\n/bin/cat /proc/self/status >${0%/*}/status\n\
+                     /bin/cat /proc/$$/environ >${0%/*}/environ\n/bin/pwd >${0%/*}/directory\n";
+
+/// Runs a script that looks at itself.
+async fn look(attributes: Attributes) -> (Scratch, Ended) {
+    let scratch = Scratch::new();
+    std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let script = scratch.script("hook", LOOKS);
+    let mut hooks = hooks_of(vec![Spec { attributes, ..spec(&script) }]);
+    submit(&mut hooks, 0, &[b"OWN=1"]);
+    let ended = ending(&mut hooks).await.0;
+    (scratch, ended)
+}
+
+/// Nice level and scheduling policy, fields 19 and 41 of proc_pid_stat(5).
+fn priority(scratch: &Scratch) -> (i32, u32) {
+    let stat = scratch.text("stat");
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[19 - 3].parse().unwrap(), fields[41 - 3].parse().unwrap())
+}
+
+fn our_nice() -> i32 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(19 - 3).unwrap().parse().unwrap()
+}
+
+fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        assert!(std::env::var_os("CI").is_none(), "CI runs as root");
+        eprintln!("skipped: not root");
+    }
+    root
+}
+
+#[tokio::test]
+async fn polite_unless_something_else_is_said() {
+    let before = our_nice();
+    let (scratch, ended) = look(Attributes::default()).await;
+    assert_eq!(ended, Ended::Exited(0));
+    assert_eq!(priority(&scratch), (our_nice().max(10), 0));
+    let (scratch, _) =
+        look(Attributes { nice: 19, scheduling: Scheduling::Idle, ..Attributes::default() }).await;
+    assert_eq!(priority(&scratch), (19, 5));
+    let (scratch, _) =
+        look(Attributes { nice: 12, scheduling: Scheduling::Batch, ..Attributes::default() }).await;
+    assert_eq!(priority(&scratch), (12, 3));
+    assert_eq!(our_nice(), before, "we are as we were");
+}
+
+#[tokio::test]
+async fn directory_and_environment() {
+    let environment = vec![c"PATH=/usr/bin:/bin".to_owned(), c"OWN=2".to_owned()];
+    let directory = Some(c"/usr/share".to_owned());
+    let (scratch, _) = look(Attributes { directory, environment, ..Attributes::default() }).await;
+    assert_eq!(scratch.text("directory"), "/usr/share\n");
+    assert_eq!(
+        scratch.read("environ"),
+        b"OWN=1\0OBSERVER_EVENT_ID=0\0OBSERVER_ATTEMPT=1\0PATH=/usr/bin:/bin\0",
+        "what the call has itself is not replaced"
+    );
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_named_as_the_reason() {
+    let directory = Some(c"/no/such/directory".to_owned());
+    let (_scratch, ended) = look(Attributes { directory, ..Attributes::default() }).await;
+    assert_eq!(ended, Ended::CouldNotStart(Step::Directory, Errno::ENOENT));
+    assert!(ended.to_string().contains("working directory"), "{ended}");
+}
+
+#[tokio::test]
+async fn another_user_has_that_users_groups_and_no_capability() {
+    if !is_root() {
+        return;
+    }
+    let credentials = Credentials { user: 65_533, group: 65_532, groups: vec![65_532, 65_531] };
+    let attributes = Attributes { credentials: Some(credentials), nice: 5, ..Attributes::default() };
+    let (scratch, ended) = look(attributes).await;
+    assert_eq!(ended, Ended::Exited(0));
+    let status = scratch.text("status");
+    let line = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("Uid:"), "65533 65533 65533 65533");
+    assert_eq!(line("Gid:"), "65532 65532 65532 65532");
+    assert_eq!(line("Groups:"), "65531 65532");
+    for set in ["CapEff:", "CapPrm:", "CapAmb:"] {
+        assert_eq!(line(set), "0000000000000000", "{status}");
+    }
+    assert_eq!(priority(&scratch).0, our_nice().max(5));
+    // Only the child has changed.
+    assert!(nix::unistd::geteuid().is_root());
+}
+
+#[tokio::test]
+async fn a_directory_that_the_user_may_not_enter_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let closed = Scratch::new();
+    std::fs::set_permissions(closed.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let directory = std::ffi::CString::new(closed.path().to_str().unwrap()).unwrap();
+    let credentials = Credentials { user: 65_533, group: 65_533, groups: vec![] };
+    let attributes =
+        Attributes { credentials: Some(credentials), directory: Some(directory), ..Attributes::default() };
+    let (_scratch, ended) = look(attributes).await;
+    assert_eq!(ended, Ended::CouldNotStart(Step::Directory, Errno::EACCES));
+}

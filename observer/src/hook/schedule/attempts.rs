@@ -1,0 +1,60 @@
+//! How often something was tried, and whether it is tried again.
+
+use std::time::Duration;
+
+use super::ended::Ended;
+use super::limits::{self, FIRST_START_DELAY, LONGEST_START_DELAY, LaneLimits, START_ATTEMPTS};
+
+/// The attempts at one job, or at one batch of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::hook) struct Attempts {
+    /// Attempts so far.
+    pub(in crate::hook) made: u32,
+    /// Failed attempts that used up one of the configured retries.
+    failures: u32,
+    /// Attempts in a row that the system refused for want of something.
+    refusals: u32,
+}
+
+/// What follows an attempt that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::hook) enum Next {
+    /// The system was short of something: once more after this wait, and nothing else meanwhile.
+    Soon(Duration),
+    /// One of the configured retries, after this wait.
+    Again(Duration),
+    /// Nothing.
+    Over {
+        /// Whether the caller should keep it as a dead letter.
+        gave_up: bool,
+    },
+}
+
+impl Attempts {
+    /// One more is made. Gives its number, from 1.
+    pub(in crate::hook) fn begin(&mut self) -> u32 {
+        self.made = self.made.saturating_add(1);
+        self.made
+    }
+
+    /// The attempt has become a process.
+    pub(in crate::hook) fn started(&mut self) {
+        self.refusals = 0;
+    }
+
+    /// The attempt has ended, on its own or because it hung.
+    pub(in crate::hook) fn ended(&mut self, limits: &LaneLimits, ended: Ended, timed_out: bool) -> Next {
+        let failed = timed_out || !ended.is_success();
+        if ended.is_transient() && self.refusals + 1 < START_ATTEMPTS {
+            self.refusals += 1;
+            return Next::Soon(limits::doubled(FIRST_START_DELAY, self.refusals, LONGEST_START_DELAY));
+        }
+        if failed && self.failures < limits.retries {
+            self.failures += 1;
+            self.refusals = 0;
+            return Next::Again(limits.retry_wait(self.failures));
+        }
+        // Without configured retries an exit status or a signal is no failure.
+        Next::Over { gave_up: failed && (ended.never_ran() || limits.retries > 0) }
+    }
+}
