@@ -43,6 +43,9 @@ lease_given() {
         ;;
     IA_*) binding=6$iaid ;;
     esac
+    # What takes time and needs no lock comes first.
+    now=$(date +%s)
+    quote "$hostname"
     # Calls of different leases run side by side: one at a time may look and write.
     (
         flock 9 || fail "cannot lock $file.lock"
@@ -61,7 +64,6 @@ watch() {
     ' "$file") || fail "cannot read $file"
     # shellcheck disable=SC2086 # split on purpose
     set -- $known
-    now=$(date +%s)
     current=$1 previous=$2
     case $current in
     "$address")
@@ -98,7 +100,6 @@ watch() {
 
 # Says that $1 has happened; the address was $2 before.
 tell() {
-    quote "$hostname"
     text="$1 device $device: $address${2:+, before $2}${hostname:+, calls itself $quoted}"
     printf '%s\n' "$text"
     if [ -n "${DEVICE_MAIL:-}" ]; then

@@ -152,7 +152,7 @@ impl Daemon {
                 tokio::select! {
                     biased;
                     _ = stop.recv() => return Ok(false),
-                    _progress = hooks.drain() => {}
+                    progress = hooks.drain() => if progress.is_none() { break },
                 }
             }
         }

@@ -28,6 +28,10 @@ pub const KEA: [&str; 17] = [
     "kea-v6-sarr",
 ];
 
+/// The names of the recordings of dhclient.
+pub const DHCLIENT: [&str; 5] =
+    ["dhclient4", "dhclient4-options", "dhclient4-refused", "dhclient6", "dhclient6-options"];
+
 /// One recording: what was on the wire, and how the real program called its script.
 #[derive(Clone, Debug)]
 pub struct Recording {

@@ -37,6 +37,7 @@ pub mod inject;
 
 pub mod call;
 pub mod compare;
+pub mod dhclient;
 pub mod hook;
 
 pub mod kea;

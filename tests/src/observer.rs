@@ -91,9 +91,15 @@ impl Observer {
         script: &Path,
         more: &[&str],
     ) -> Result<Self> {
+        let script = script.to_str().context("a path that is not UTF-8")?;
+        Self::start_with(namespace, directory, &[&["--iface", interface, "--script", script], more].concat())
+    }
+
+    /// Starts one with these arguments, and waits until it says that it is ready.
+    pub fn start_with(namespace: &Namespace, directory: &Path, arguments: &[&str]) -> Result<Self> {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
-        command.args(["--iface", interface, "--script"]).arg(script).args(more).current_dir(directory);
+        command.args(arguments).current_dir(directory);
         let mut process = Process::start("observer", command, directory)?;
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         detach.arg("detach");
@@ -116,6 +122,11 @@ impl Observer {
             Ok((self.process.stderr().matches(text).count() >= times).then_some(()))
         })
         .with_context(|| self.process.stderr())
+    }
+
+    /// What it has written to its log so far.
+    pub fn log(&self) -> String {
+        self.process.stderr()
     }
 
     /// Sends it a signal.

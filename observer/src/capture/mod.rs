@@ -10,6 +10,6 @@ pub mod pin;
 mod attach;
 mod clsact;
 mod interfaces;
-mod netlink;
+pub(crate) mod netlink;
 mod promiscuous;
 mod reader;

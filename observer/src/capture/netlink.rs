@@ -23,6 +23,8 @@ pub enum Request {
     Dump,
     /// One change, acknowledged.
     Change,
+    /// Something new, acknowledged; an error when it is there already.
+    Create,
 }
 
 /// Asks the kernel, and waits for the end of its answer.
@@ -32,6 +34,7 @@ pub fn request(kind: u16, request: Request, payload: &[u8]) -> io::Result<Vec<Me
         | match request {
             Request::Dump => libc::NLM_F_DUMP,
             Request::Change => libc::NLM_F_ACK,
+            Request::Create => libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL,
         };
     let length = u32::try_from(HEADER + payload.len()).map_err(io::Error::other)?;
     let mut octets = Vec::with_capacity(HEADER + payload.len());

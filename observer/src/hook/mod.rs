@@ -21,6 +21,7 @@
 mod batch;
 pub mod credentials;
 mod feed;
+pub mod isolation;
 pub mod program;
 pub mod runner;
 pub mod schedule;

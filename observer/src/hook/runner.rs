@@ -159,6 +159,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     }
 
     /// The next thing that happened. Waits for ever while nothing runs. Safe to cancel: nothing is lost.
+    ///
+    /// Meanwhile [`Hooks::poll_timeout`] may come nearer without news, when a process without a call of its own starts: look
+    /// at it every second or so all the same.
     pub async fn progress(&mut self) -> Progress<I> {
         poll_fn(|context| self.poll_progress(context)).await
     }
@@ -214,25 +217,23 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let due = self.poll_timeout();
             let wait = due.map(|due| due.since(self.clock.now())).unwrap_or_default();
             tokio::select! {
-                progress = self.stirring() => if progress.is_some() { return progress },
+                () = self.stirring() => {}
                 () = tokio::time::sleep(wait), if due.is_some() => self.handle_timeout(self.clock.now()),
             }
         }
     }
 
-    /// Like [`Hooks::progress`], but also returns when something happened that is no news.
-    async fn stirring(&mut self) -> Option<Progress<I>> {
+    /// Waits until something has happened, be it news or not. Take [`Hooks::try_progress`] to its end first, and again
+    /// afterwards.
+    async fn stirring(&mut self) {
         poll_fn(|context| {
-            if let Some(news) = self.try_progress() {
-                return Poll::Ready(Some(news));
-            }
             if let Poll::Ready(Some(report)) = self.reports.poll_recv(context) {
                 self.apply(report);
-                return Poll::Ready(self.news.pop_front());
+                return Poll::Ready(());
             }
-            if self.poll_wires(context) { Poll::Ready(self.news.pop_front()) } else { Poll::Pending }
+            if self.poll_wires(context) { Poll::Ready(()) } else { Poll::Pending }
         })
-        .await
+        .await;
     }
 
     /// When [`Hooks::handle_timeout`] is next to be called.

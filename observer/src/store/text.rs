@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn subjects_come_back() {
-        let all = vec![
+        let all = [
             Subject::Lease4([192, 0, 2, 1].into()),
             Subject::Address6("2001:db8::1".parse().unwrap()),
             Subject::Prefix6("2001:db8::".parse().unwrap()),

@@ -35,8 +35,7 @@ fn only(story: &mut Story, prefix: &str, address: &str, what: &str) -> usize {
 #[test]
 fn every_length_of_every_option_of_version_4() {
     // What is read somewhere: by the tracker, the dialect or the watch.
-    const CODES: [u8; 19] =
-        [0, 1, 12, 15, 43, 50, 51, 52, 53, 54, 55, 56, 57, 60, 61, 77, 80, 81, 82];
+    const CODES: [u8; 19] = [0, 1, 12, 15, 43, 50, 51, 52, 53, 54, 55, 56, 57, 60, 61, 77, 80, 81, 82];
     const FOUR_OCTETS: [u8; 4] = [1, 50, 51, 54];
     const ONE_OCTET: [u8; 2] = [52, 53];
     let mut calls = 0;
@@ -68,7 +67,11 @@ fn every_length_of_every_option_of_version_4() {
         }
         assert_eq!(story.skipped("none"), 0);
         assert!(story.counters().leases4 <= 1, "option {code}");
-        assert_eq!(malformed > 0, FOUR_OCTETS.contains(&code) || ONE_OCTET.contains(&code) || code == 0, "{code}");
+        assert_eq!(
+            malformed > 0,
+            FOUR_OCTETS.contains(&code) || ONE_OCTET.contains(&code) || code == 0,
+            "{code}"
+        );
     }
     assert!(calls > 30_000, "{calls}");
 }

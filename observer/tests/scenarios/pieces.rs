@@ -18,7 +18,8 @@ fn fragment(packet: &impl Packet, id: u16, from: usize, length: usize, more: boo
     let piece = &content[from..(from + length).min(content.len())];
     let mut header = header.to_vec();
     let offset = u16::try_from(from / 8).unwrap();
-    let (ethertype, total) = if is_v4 { ([0x08, 0x00], 20 + piece.len()) } else { ([0x86, 0xdd], 8 + piece.len()) };
+    let (ethertype, total) =
+        if is_v4 { ([0x08, 0x00], 20 + piece.len()) } else { ([0x86, 0xdd], 8 + piece.len()) };
     let total = u16::try_from(total).unwrap().to_be_bytes();
     if is_v4 {
         header[2..4].copy_from_slice(&total);

@@ -135,10 +135,9 @@ fn what_only_relays_say_is_counted_when_clients_say_it() {
 fn relays_inside_each_other_past_the_limit_hide_what_they_carry() {
     for (depth, read) in [(8, true), (32, true), (33, false), (100, false), (255, false)] {
         let mut story = tapping(Answers::Out);
-        let request =
-            (0..depth).fold(wire6::client(1).request(addresses()), |message, _| {
-                message.relayed("2001:db8:9::1", vec![(18, b"eth0".to_vec())])
-            });
+        let request = (0..depth).fold(wire6::client(1).request(addresses()), |message, _| {
+            message.relayed("2001:db8:9::1", vec![(18, b"eth0".to_vec())])
+        });
         let reply = request.reply(addresses());
         story.at(0).whole(&request, Direction::In).whole(&reply, Direction::Out);
         if read {

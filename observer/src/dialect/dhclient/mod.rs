@@ -1,8 +1,8 @@
 //! The dialect of dhclient-script(8), ISC DHCP 4.4: every client's lease as its own dhclient would tell it to its script.
 //!
 //! Unlike Kea's, this dialect follows the client: it remembers what each was given, so that a renewal can say what was
-//! before, and a lease that runs out is told in the words of the client. See `reasons.md` beside the tests for what the
-//! wire cannot tell.
+//! before, and a lease that runs out is told in the words of the client. The README lists what the wire cannot
+//! tell.
 
 mod agenda;
 mod format;

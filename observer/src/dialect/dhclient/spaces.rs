@@ -91,6 +91,8 @@ fn fqdn(flags: u8, encoded: bool, name: &[u8], values: &mut Values) {
     let Some(name) = (if encoded { names::joined(name) } else { Some(name.to_vec()) }) else { return };
     let dot = name.iter().position(|octet| *octet == b'.').unwrap_or(name.len());
     let (host, domain) = name.split_at_checked(dot).unwrap_or_default();
+    // Only a name in labels keeps the dot in front of its domain.
+    let domain = if encoded { domain } else { domain.strip_prefix(b".").unwrap_or(domain) };
     for (variable, text) in [("fqdn_hostname", host), ("fqdn_domainname", domain), ("fqdn_fqdn", &name)] {
         values.set(variable, |out| TEXT.write(text, out));
     }

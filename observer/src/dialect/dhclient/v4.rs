@@ -22,6 +22,9 @@ use super::{Counters, Limits, Outlet, Settings, values4};
 pub(super) const ENDED_KEPT: Duration = Duration::from_secs(86_400);
 /// After so much silence a client that searches begins anew.
 pub(super) const SEARCH_KEPT: Duration = Duration::from_secs(600);
+/// What a client still says within this time after it should have given up belongs to the search that is over: dhclient
+/// looks at its watch only when it is about to ask again, every 15 s at the latest.
+const REST: Duration = Duration::from_secs(20);
 /// Within this time a second answer to the same question is the first one again.
 const ANSWERED_AGAIN: Duration = Duration::from_secs(60);
 
@@ -61,6 +64,8 @@ struct Client {
     lease: Option<Lease>,
     ended: Option<Ended>,
     search: Option<Search>,
+    /// The transaction of its latest question: the answers to earlier ones it does not take.
+    xid: Option<u32>,
     due: Option<Timestamp>,
     searched: Option<Timestamp>,
 }
@@ -87,6 +92,10 @@ struct Search {
     told: bool,
     /// When it gives up; `None` once a server has answered, or it has given up.
     gives_up: Option<Timestamp>,
+    /// When it has given up.
+    gave_up: Option<Timestamp>,
+    /// Whether it has come as far as DISCOVER, with which its patience begins anew.
+    discovers: bool,
     /// When it asked last.
     last: Timestamp,
 }
@@ -187,27 +196,43 @@ impl Clients {
 
     /// A question is put. DISCOVER and INIT-REBOOT are what a client begins with.
     fn asked(&mut self, event: &LeaseEvent, query: &Observed4, wanted: bool, outlet: &mut Outlet) {
+        let known = self.find(query);
+        if let Some(client) = known.and_then(|slot| self.clients.get_mut(slot))
+            && matches!(query.message.message_type, Some(MessageType::DISCOVER | MessageType::REQUEST))
+        {
+            client.xid = Some(query.message.xid);
+        }
         let begins = match query.message.message_type {
             Some(MessageType::DISCOVER) => true,
             Some(MessageType::REQUEST) => request_kind(query) == RequestKind::InitReboot,
             _ => false,
         };
-        let known = self.find(query);
         if !begins || (known.is_none() && !wanted) {
             return;
         }
         let slot = known.unwrap_or_else(|| self.insert(query));
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.heard_of(query);
-        let gives_up = event.at + self.settings.timeout;
+        client.xid = Some(query.message.xid);
+        let gives_up = Some(event.at + self.settings.timeout);
+        let discovers = query.message.message_type == Some(MessageType::DISCOVER);
         let begins = client.search.is_none();
         match &mut client.search {
             Some(search) => {
                 search.last = event.at;
-                search.gives_up = search.gives_up.or(Some(gives_up));
+                let is_next = discovers && !std::mem::replace(&mut search.discovers, discovers);
+                let rests = search.gave_up.is_some_and(|gave_up| event.at < gave_up + REST);
+                if is_next || search.gives_up.is_none() && !rests {
+                    search.gives_up = gives_up;
+                }
             }
             None => {
-                client.search = Some(Search { told: wanted, gives_up: Some(gives_up), last: event.at });
+                if let Some(lease) = &mut client.lease {
+                    // Another process than the one that had the lease: it knows it from its file.
+                    lease.values.remove("next_server");
+                }
+                let (told, last) = (wanted, event.at);
+                client.search = Some(Search { told, gives_up, gave_up: None, discovers, last });
             }
         }
         if begins && wanted {
@@ -251,6 +276,10 @@ impl Clients {
         let slot = known.unwrap_or_else(|| self.insert(asker));
         let over_limit = self.leases >= self.limits.leases;
         let Some(client) = self.clients.get_mut(slot) else { return };
+        if exchange.query.is_some() && client.xid.is_some_and(|xid| xid != answer.message.xid) {
+            // A client insists on the transaction of its latest question.
+            return;
+        }
         let kind = exchange.query.as_deref().and_then(|query| {
             (query.message.message_type == Some(MessageType::REQUEST)).then(|| request_kind(query))
         });
@@ -318,6 +347,10 @@ impl Clients {
     fn refused(&mut self, event: &LeaseEvent, exchange: &Exchange4, outlet: &mut Outlet) {
         let Some(slot) = exchange.either().and_then(|observed| self.find(observed)) else { return };
         let Some(client) = self.clients.get_mut(slot) else { return };
+        let xid = exchange.answer.as_deref().map(|answer| answer.message.xid);
+        if exchange.query.is_some() && client.xid.is_some() && client.xid != xid {
+            return;
+        }
         client.search = None;
         let claimed = exchange
             .query
@@ -326,9 +359,15 @@ impl Clients {
         let held = client.lease.as_ref().map(|lease| lease.address);
         if held.is_some() && (claimed.is_none() || claimed == held) {
             self.end(slot, event.at, "EXPIRE", Event::Expire, Some(event), outlet);
-        } else {
-            self.note(slot);
+            // A client that was refused does not remember what it had.
+            if let Some(client) = self.clients.get_mut(slot)
+                && client.ended.take().is_some()
+            {
+                self.leases -= 1;
+            }
+            self.remember(slot, outlet);
         }
+        self.note(slot);
     }
 
     /// RELEASE or DECLINE.
@@ -392,6 +431,7 @@ impl Clients {
             }
             if let Some(search) = &mut client.search {
                 if let Some(at) = search.gives_up.take_if(|at| *at <= now) {
+                    search.gave_up = Some(at);
                     let told = search.told;
                     client.gives_up(at, told, outlet);
                 } else if search.last + SEARCH_KEPT <= now {
@@ -434,6 +474,7 @@ impl Clients {
             lease: None,
             ended: None,
             search: None,
+            xid: None,
             due: None,
             searched: None,
         })
@@ -516,6 +557,7 @@ impl Clients {
             }),
             ended: memory.ended.map(|ended| Ended { values: ended.values, until: time(ended.until) }),
             search: None,
+            xid: None,
             due: None,
             searched: None,
         };

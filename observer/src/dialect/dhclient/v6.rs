@@ -49,6 +49,11 @@ struct Client {
     leases: Vec<Lease>,
     /// When it asked last, while it searches for a server.
     search: Option<Timestamp>,
+    /// The transaction of its latest question: the answers to earlier ones it does not take.
+    xid: Option<u32>,
+    /// It extends what it has and has had no answer yet. If it searches next, it is the same process that does, which
+    /// needs no interface made ready.
+    extends: bool,
     /// The transaction of the last Reply that gave something, and when it came.
     answered: Option<(u32, Timestamp)>,
     due: Option<Timestamp>,
@@ -175,7 +180,12 @@ impl Clients {
     /// A question is put.
     fn asked(&mut self, event: &LeaseEvent, query: &Arc<Observed6>, wanted: bool, outlet: &mut Outlet) {
         let known = self.find(query);
-        match query.message.message_type {
+        let question = query.message.message_type;
+        if let Some(client) = known.and_then(|slot| self.clients.get_mut(slot)) {
+            client.xid = Some(query.message.transaction_id);
+            client.extends |= matches!(question, MessageType::RENEW | MessageType::REBIND);
+        }
+        match question {
             MessageType::SOLICIT | MessageType::CONFIRM => {
                 if known.is_none() && !wanted {
                     return;
@@ -183,7 +193,9 @@ impl Clients {
                 let Some(slot) = known.or_else(|| self.insert(query)) else { return };
                 let Some(client) = self.clients.get_mut(slot) else { return };
                 client.heard_of(query);
-                if client.search.replace(event.at).is_none() && wanted {
+                client.xid = Some(query.message.transaction_id);
+                let goes_on = std::mem::take(&mut client.extends) && question == MessageType::SOLICIT;
+                if client.search.replace(event.at).is_none() && wanted && !goes_on {
                     let say = Say {
                         reason: "PREINIT6",
                         at: event.at,
@@ -236,6 +248,9 @@ impl Clients {
     ) {
         let Some(slot) = self.find(query) else { return };
         let Some(client) = self.clients.get_mut(slot) else { return };
+        if client.xid.is_some_and(|xid| xid != answer.message.transaction_id) {
+            return;
+        }
         client.search = None;
         let ids: Vec<Id> =
             client.leases.iter().filter(|lease| !lease.is_over()).map(|lease| lease.id).collect();
@@ -285,9 +300,11 @@ impl Clients {
         let xid = answer.message.transaction_id;
         let is_again =
             client.answered.is_some_and(|(last, when)| last == xid && event.at.since(when) < ANSWERED_AGAIN);
-        if is_again {
+        let is_late = exchange.query.is_some() && client.xid.is_some_and(|latest| latest != xid);
+        if is_again || is_late {
             return;
         }
+        client.extends = false;
         client.heard_of(asker);
         let gives = |ia: &IdentityAssociation<'_>| ia.leases().any(|lease| !is_withdrawn(&lease));
         if answer.message.identity_associations().any(|ia| gives(&ia)) {
@@ -447,6 +464,8 @@ impl Clients {
             requested: Vec::new(),
             leases: Vec::new(),
             search: None,
+            xid: None,
+            extends: false,
             answered: None,
             due: None,
             searched: None,
@@ -509,6 +528,8 @@ impl Clients {
             requested: memory.requested,
             leases,
             search: None,
+            xid: None,
+            extends: false,
             answered: None,
             due: None,
             searched: None,

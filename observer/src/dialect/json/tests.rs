@@ -56,10 +56,7 @@ fn a_call_is_one_line_with_everything_in_order() {
     let line = text.strip_suffix('\n').unwrap();
     assert!(!line.contains('\n'));
     let value: Value = serde_json::from_str(line).unwrap();
-    assert_eq!(
-        (&value["id"], &value["attempt"], &value["at"]),
-        (&7.into(), &2.into(), &1_750_000_000.25.into())
-    );
+    assert!(line.starts_with(r#"{"id":7,"attempt":2,"at":1750000000.5,"argv":["#), "{line}");
     assert_eq!(value["argv"], serde_json::json!(["lease4_renew", "two words"]));
     let environment: Vec<_> = value["env"].as_object().unwrap().iter().collect();
     let names: Vec<_> = environment.iter().map(|(name, _)| name.as_str()).collect();

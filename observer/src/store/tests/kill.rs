@@ -20,7 +20,7 @@ fn victim() {
     loop {
         while store.waiting() < 50 {
             store.append(numbered(next)).unwrap();
-            if next % 3 == 0 {
+            if next.is_multiple_of(3) {
                 store.ended(CallId { event: next - 1, position: 0 }, outcome(1, Then::Done));
             }
             next += 1;
@@ -54,7 +54,7 @@ fn what_was_reported_stored_outlives_sigkill() {
     let mut random = Random(11);
     let mut stored = 0;
     let mut in_the_middle = 0;
-    for round in 0..25 {
+    for round in 0..12 {
         let mut victim = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store::tests::kill::victim", "--ignored", "--nocapture"])
             .env(DIRECTORY, scratch.path())
@@ -107,7 +107,7 @@ fn what_was_reported_stored_outlives_sigkill() {
         }
         assert!(calls.keys().filter(|event| ended(**event)).count() <= 60, "round {round}");
     }
-    assert!(stored > 500, "{stored}");
+    assert!(stored > 300, "{stored}");
     // Most kills come while something is under way.
-    assert!(in_the_middle > 5, "{in_the_middle}");
+    assert!(in_the_middle > 2, "{in_the_middle}");
 }

@@ -3,9 +3,8 @@
 use super::*;
 use crate::hook::spec::{Attributes, Mode};
 
-/// Each line is noted and acknowledged.
-const WELL_BEHAVED: &str =
-    "#!/bin/sh\ncd ${0%/*}\nwhile read -r line; do echo \"$line\" >>log; echo; done\necho end >>log\n";
+/// Each line is noted and acknowledged. `echo` would take a backslash for more than that.
+const WELL_BEHAVED: &str = "#!/bin/sh\ncd ${0%/*}\nwhile read -r line; do printf '%s\n' \"$line\" >>log; echo; done\necho end >>log\n";
 
 fn stream(script: &Path, limits: LaneLimits) -> Spec {
     Spec { mode: Mode::Stream { window: 100 }, limits, ..spec(script) }
