@@ -119,6 +119,7 @@ fn throughput(clock: Clock) -> Result<()> {
         }
         while !store.has_room() {
             end_stored(&mut store, &mut unstored, clock)?;
+            std::thread::yield_now();
         }
         let calls = change.calls.iter().map(|call| call.id).collect();
         let Ok(ticket) = store.append(change) else { anyhow::bail!("a change was refused") };
@@ -127,16 +128,18 @@ fn throughput(clock: Clock) -> Result<()> {
     }
     while !unstored.is_empty() {
         end_stored(&mut store, &mut unstored, clock)?;
+        std::thread::yield_now();
     }
     let took = clock.now().since(start);
     let counters = store.counters();
     store.close();
     println!(
-        "  {} events of {CLIENTS} clients, from frame to stored and ended: {:.0} events/s (aim: 20,000); {} transactions, \
-         the longest {:.1} ms; {} MB on disk",
+        "  {} events of {CLIENTS} clients, from frame to stored and ended: {:.0} events/s (aim: 20,000); {} transactions \
+         of {:.1} s in all, the longest {:.1} ms; {} MB on disk",
         next - 1,
         (next - 1) as f64 / took.as_secs_f64(),
         counters.commits,
+        counters.commit_time.as_secs_f64(),
         counters.longest_commit.as_secs_f64() * 1e3,
         directory.size() / 1_000_000,
     );
@@ -145,10 +148,7 @@ fn throughput(clock: Clock) -> Result<()> {
 
 /// Marks the calls that are stored as over.
 fn end_stored(store: &mut Store, unstored: &mut VecDeque<(Ticket, Vec<CallId>)>, clock: Clock) -> Result<()> {
-    let Some(report) = store.try_report() else {
-        std::thread::yield_now();
-        return Ok(());
-    };
+    let Some(report) = store.try_report() else { return Ok(()) };
     let Report::Stored { up_to, durable } = report else { anyhow::bail!("{report:?}") };
     ensure!(durable, "the database cannot be written");
     while unstored.front().is_some_and(|(ticket, _)| *ticket <= up_to) {

@@ -97,7 +97,7 @@ fn server(config: &Config) -> Result<Arc<ServerConfig>> {
 
 /// Where events go.
 fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Clock) -> Result<Delivery> {
-    let routes = config.hooks.iter().map(|hook| hook.route()).collect::<Result<Vec<_>, _>>()?;
+    let routes = config.hooks.iter().map(|hook| hook.route()).collect();
     let named = config.hooks.iter().all(|hook| hook.spec.is_some());
     let mut dispatch = Dispatch::new(routes);
     dispatch.set_lease_limit(config.limits.leases);

@@ -85,7 +85,7 @@ impl Fidelity {
                 words(&ours)
             ));
         }
-        for (real, ours) in real.iter().zip(ours) {
+        for (real, ours) in real.iter().zip(&ours) {
             fidelity.calls += 1;
             fidelity.compare(real, ours);
         }

@@ -92,11 +92,17 @@ impl Observer {
         more: &[&str],
     ) -> Result<Self> {
         let script = script.to_str().context("a path that is not UTF-8")?;
-        Self::start_with(namespace, directory, &[&["--iface", interface, "--script", script], more].concat())
+        let arguments = [&["--iface", interface, "--script", script], more].concat();
+        Self::start_with(namespace, directory, interface, &arguments)
     }
 
-    /// Starts one with these arguments, and waits until it says that it is ready.
-    pub fn start_with(namespace: &Namespace, directory: &Path, arguments: &[&str]) -> Result<Self> {
+    /// Starts one with these arguments, by which it begins with `interface`, and waits until it says that it is ready.
+    pub fn start_with(
+        namespace: &Namespace,
+        directory: &Path,
+        interface: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
@@ -104,10 +110,13 @@ impl Observer {
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         detach.arg("detach");
         // By the name that it was given, else by its interfaces.
-        let pairs = |option| more.windows(2).filter(move |pair| pair.first() == Some(&option));
+        let pairs = |option| arguments.windows(2).filter(move |pair| pair.first() == Some(&option));
+        let of_file = ["--iface", interface];
+        let of_arguments: Vec<_> = pairs("--iface").flatten().copied().collect();
         match pairs("--instance").next() {
             Some(instance) => detach.args(instance),
-            None => detach.args(["--iface", interface]).args(pairs("--iface").flatten()),
+            None if of_arguments.is_empty() => detach.args(of_file),
+            None => detach.args(of_arguments),
         };
         let ready = process.wait_for_log("ready", PATIENCE);
         let observer = Self { process, detach };
@@ -132,11 +141,6 @@ impl Observer {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.process.signal(signal)
-    }
-
-    /// Its log until now.
-    pub fn log(&self) -> String {
-        self.process.stderr()
     }
 
     /// Kills it, as the kernel does when it needs memory, and gives back its log.

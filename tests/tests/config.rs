@@ -12,7 +12,7 @@ use observer_tests::golden::Recording;
 use observer_tests::hook::DumpHook;
 use observer_tests::inject::{AnswersFrom, replay_paced};
 use observer_tests::kea::{Config, Family, Kea};
-use observer_tests::link::{Cable, End, veth, vlan};
+use observer_tests::link::{Cable, End, veth};
 use observer_tests::need::Need;
 use observer_tests::netns::Namespace;
 use observer_tests::observer::{Observer, binary, replay};
@@ -169,7 +169,7 @@ fn live_and_replay_tell_every_hook_the_same() {
 
     let server = &cable.server;
     let more = [&["--config", file][..], &kea].concat();
-    let observer = Observer::start_with(&server.namespace, scratch.path(), &more).unwrap();
+    let observer = Observer::start_with(&server.namespace, scratch.path(), "s0", &more).unwrap();
     replay_paced(&recording.frames().unwrap(), 1.0, &cable.client, server, AnswersFrom::Observed).unwrap();
     for dump in &dumps {
         // When too few calls come, the comparison says which are missing.
@@ -225,9 +225,13 @@ fn hooks_that_hang_fail_and_stream_keep_their_order_and_their_independence() {
              [[hook]]\nname = \"last\"\ncommand = {last}\n"
         ),
     );
-    let observer =
-        Observer::start_with(&cable.server.namespace, scratch.path(), &["--config", file.to_str().unwrap()])
-            .unwrap();
+    let observer = Observer::start_with(
+        &cable.server.namespace,
+        scratch.path(),
+        "s0",
+        &["--config", file.to_str().unwrap()],
+    )
+    .unwrap();
     let frames = Recording::named("kea-v4-dora").frames().unwrap();
     replay_paced(&frames, 10.0, &cable.client, &cable.server, AnswersFrom::Observed).unwrap();
     let lines =
@@ -300,7 +304,7 @@ fn a_reload_during_traffic_loses_nothing() {
     let with = |dump: &Dump, more: &str| format!("{}{more}\n", dump.table);
     configure(&[with(&steady, ""), with(&changing, ""), with(&bound, "")], "");
     let more = ["--config", file.to_str().unwrap()];
-    let mut observer = Observer::start_with(&server.namespace, scratch.path(), &more).unwrap();
+    let mut observer = Observer::start_with(&server.namespace, scratch.path(), "s0", &more).unwrap();
 
     let (rate, count) = (RATE.to_string(), (RATE * SECONDS).to_string());
     let mut command = client.namespace.command("perfdhcp");
@@ -371,7 +375,15 @@ fn a_reload_during_traffic_loses_nothing() {
 fn interfaces_come_and_go_with_a_reload() {
     require!(Need::Root, Need::Program("tc"));
     let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
-    let inner = vlan(&cable.server, "s0.7", 7).unwrap();
+    let end = |name, last| End {
+        name,
+        mac: [2, 0, 0, 0, 0, last],
+        addresses: Vec::new(),
+        mtu: 1500,
+        link_local: false,
+    };
+    let (near, far) = (&cable.server.namespace, &cable.client.namespace);
+    let (second, _peer) = veth(near, &end("s1", 3), far, &end("c1", 4)).unwrap();
     let file = scratch.path().join("c.toml");
     let configure = |names: &[&str]| {
         let tables: String = names.iter().map(|name| format!("[[interface]]\nname = {name:?}\n")).collect();
@@ -379,19 +391,19 @@ fn interfaces_come_and_go_with_a_reload() {
     };
     configure(&["s0"]);
     let more = ["--config", file.to_str().unwrap()];
-    let mut observer = Observer::start_with(&cable.server.namespace, scratch.path(), &more).unwrap();
-    configure(&["s0", inner.name]);
+    let mut observer = Observer::start_with(&cable.server.namespace, scratch.path(), "s0", &more).unwrap();
+    configure(&["s0", second.name]);
     observer.signal(Signal::SIGHUP).unwrap();
-    observer.wait_for_log("s0.7 is observed", 1).unwrap();
-    configure(&[inner.name]);
+    observer.wait_for_log("s1 is observed", 1).unwrap();
+    configure(&[second.name]);
     observer.signal(Signal::SIGHUP).unwrap();
     observer.wait_for_log("s0 is no longer observed", 1).unwrap();
-    configure(&["s0", inner.name]);
+    configure(&["s0", second.name]);
     observer.signal(Signal::SIGHUP).unwrap();
     observer.wait_for_log("s0 is observed", 2).unwrap();
     observer.wait_for_log("reloaded", 3).unwrap();
     let ended = observer.stop().unwrap();
-    assert_eq!(ended.stderr.matches("s0.7 is observed").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("s1 is observed").count(), 1, "{}", ended.stderr);
 }
 
 #[test]

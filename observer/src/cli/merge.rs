@@ -186,6 +186,9 @@ impl Output {
             config.warnings.extend(program.warnings().iter().map(ToString::to_string));
             // Exactly as Kea runs its script: nothing is added to its environment.
             let mut whole = Spec::new(SCRIPT, program);
+            let dialect = self.dialect.map_or(DialectName::default(), Into::into);
+            whole.output = dialect.output();
+            whole.limits.max_parallel = dialect.max_parallel().unwrap_or(whole.limits.max_parallel);
             whole.limits.timeout = timeout.or(whole.limits.timeout);
             whole.limits.retries = retries.unwrap_or(whole.limits.retries);
             spec = Some(whole);

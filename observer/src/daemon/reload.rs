@@ -9,7 +9,6 @@ use tracing::{error, info, warn};
 use super::Daemon;
 use crate::cli::MergeError;
 use crate::config::file::{Config, Limits, Log};
-use crate::dispatch::Route;
 
 /// How the configuration is read again, and what is outside of the observer's own parts.
 pub struct Reload<'a> {
@@ -49,16 +48,10 @@ impl Daemon {
         // The server that is imitated stays the same until the next start.
         let version = self.config.server.kea_version;
         new.hooks.iter_mut().for_each(|hook| hook.options.version = version);
-        let routes: Result<Vec<Route>, _> = new.hooks.iter().map(|hook| hook.route()).collect();
+        let routes = new.hooks.iter().map(|hook| hook.route()).collect();
         let specs = new.hooks.iter().filter_map(|hook| hook.spec.clone()).collect();
-        let replaced = match routes {
-            Ok(routes) => {
-                self.delivery.replace(routes, specs, new.limits.into()).map_err(anyhow::Error::from)
-            }
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = replaced {
-            error!("not reloaded, the configuration of before goes on: {error:#}");
+        if let Err(error) = self.delivery.replace(routes, specs, new.limits.into()) {
+            error!("not reloaded, the configuration of before goes on: {error}");
             return Ok(());
         }
         (reload.set_level)(new.log.level);

@@ -23,6 +23,8 @@ pub mod code {
     pub const RAPID_COMMIT: u8 = 80;
     pub const CLIENT_FQDN: u8 = 81;
     pub const RELAY_AGENT_INFORMATION: u8 = 82;
+    pub const VENDOR_IDENTIFYING: u8 = 125;
+    pub const MUD_URL: u8 = 161;
     pub const END: u8 = 255;
 }
 

@@ -21,6 +21,7 @@ pub mod code {
     pub const SUBSCRIBER_ID: u16 = 38;
     pub const CLIENT_FQDN: u16 = 39;
     pub const CLIENT_LINKLAYER_ADDR: u16 = 79;
+    pub const MUD_URL: u16 = 112;
 }
 
 /// Where a run of options stands in the bytes of a message.

@@ -40,8 +40,7 @@ impl Followed {
     /// Follows a lease, or takes in its new values. False, and counted, when there is no room for one more.
     pub(super) fn put(&mut self, lease: Lease) -> bool {
         let key = lease.key();
-        if self.leases.len() >= self.limit && !self.leases.contains_key(&key) {
-            self.over_limit += 1;
+        if !self.has_room(key) {
             return false;
         }
         self.memories.push_back(Memory { key: key.to_octets(), value: Some(pack(&lease)) });
@@ -72,15 +71,16 @@ impl Followed {
         Some(lease)
     }
 
-    /// Takes out the first lease that is over at `now`, with when that was.
-    pub(super) fn due(&mut self, now: Timestamp) -> Option<(Timestamp, Lease)> {
-        let (end, key) = self.ends.first().copied().filter(|(end, _)| *end <= now)?;
-        self.remove(key).map(|lease| (end, lease))
+    /// The next lease to be over, and when that is.
+    pub(super) fn next_end(&self) -> Option<(Timestamp, Key)> {
+        self.ends.first().copied()
     }
 
-    /// When the next lease is over.
-    pub(super) fn next(&self) -> Option<Timestamp> {
-        self.ends.first().map(|(end, _)| *end)
+    /// Whether this lease can be followed. That it cannot is counted.
+    pub(super) fn has_room(&mut self, key: Key) -> bool {
+        let has_room = self.leases.len() < self.limit || self.leases.contains_key(&key);
+        self.over_limit += u64::from(!has_room);
+        has_room
     }
 
     /// What they are of, in order.
@@ -89,11 +89,6 @@ impl Followed {
             self.leases.iter().filter(|(_, lease)| is(lease)).map(|(key, _)| *key).collect();
         keys.sort_unstable();
         keys.into()
-    }
-
-    /// All leases, in no order.
-    pub(super) fn leases(&self) -> impl Iterator<Item = &Lease> {
-        self.leases.values()
     }
 
     /// How many leases were not followed because there was no room.
@@ -106,9 +101,10 @@ impl Followed {
     }
 
     /// Follows a lease of an earlier life. The limit does not count here: an end is owed for it.
-    pub(super) fn recall(&mut self, key: &[u8], value: &[u8]) {
-        if let Some(lease) = unpack(value).filter(|lease| lease.key().to_octets() == key) {
-            self.insert(lease.key(), lease);
-        }
+    pub(super) fn recall(&mut self, key: &[u8], value: &[u8]) -> Option<Key> {
+        let lease = unpack(value).filter(|lease| lease.key().to_octets() == key)?;
+        let key = lease.key();
+        self.insert(key, lease);
+        Some(key)
     }
 }

@@ -22,4 +22,4 @@ pub mod variable;
 
 pub use call::{Call, Dialect, Memory};
 pub use followed::DEFAULT_LIMIT;
-pub use name::{DialectName, NotBuilt, Options, make};
+pub use name::{DialectName, Options, make};

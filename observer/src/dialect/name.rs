@@ -4,10 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use super::dhclient::{Dhclient, Limits, Settings};
+use super::dnsmasq::{self, Dnsmasq};
 use super::eventhook::EventHook;
 use super::kea::Kea;
 use super::{DEFAULT_LIMIT, Dialect};
 use crate::config::KeaVersion;
+use crate::hook::Output;
 use crate::tracker::network;
 
 /// The name of a dialect, as the command line and the configuration file have it.
@@ -25,36 +27,26 @@ pub enum DialectName {
 }
 
 /// What a dialect can be told. Each looks at what is its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Which Kea is imitated.
     pub version: KeaVersion,
-    /// dnsmasq: a call for plain renewals too, as its `--script-on-renewal` has it.
-    pub script_on_renewal: bool,
+    /// What dnsmasq's own configuration would say.
+    pub dnsmasq: dnsmasq::Options,
     /// dhclient: how long a client searches for a server before it gives up, as `timeout` of dhclient.conf(5) has it.
     pub search_timeout: Option<Duration>,
 }
 
-/// Why a dialect cannot be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("dialect {0} is not built yet")]
-pub struct NotBuilt(pub DialectName);
-
 /// Makes a dialect that has seen nothing.
-///
-/// # Errors
-///
-/// When this program does not have the dialect.
-pub fn make(name: DialectName, options: &Options) -> Result<Box<dyn Dialect>, NotBuilt> {
+pub fn make(name: DialectName, options: &Options) -> Box<dyn Dialect> {
     match name {
-        DialectName::Kea => Ok(Box::new(Kea::new(options.version))),
-        // Each of these gets a line of its own.
+        DialectName::Kea => Box::new(Kea::new(options.version)),
         DialectName::Dhclient => {
             let timeout = options.search_timeout.unwrap_or(Settings::default().timeout);
-            Ok(Box::new(Dhclient::new(Settings { timeout }, Limits::default())))
+            Box::new(Dhclient::new(Settings { timeout }, Limits::default()))
         }
-        DialectName::Eventhook => Ok(Box::new(EventHook::new(options.version, DEFAULT_LIMIT))),
-        DialectName::Dnsmasq => Err(NotBuilt(name)),
+        DialectName::Eventhook => Box::new(EventHook::new(options.version, DEFAULT_LIMIT)),
+        DialectName::Dnsmasq => Box::new(Dnsmasq::new(options.dnsmasq.clone(), DEFAULT_LIMIT)),
     }
 }
 
@@ -69,6 +61,22 @@ impl DialectName {
             Self::Dhclient => "dhclient",
             Self::Eventhook => "eventhook",
             Self::Dnsmasq => "dnsmasq",
+        }
+    }
+
+    /// Where the output of its hooks goes when nobody says otherwise: that of an event hook goes nowhere.
+    pub const fn output(self) -> Output {
+        match self {
+            Self::Eventhook => Output::Null,
+            Self::Kea | Self::Dhclient | Self::Dnsmasq => Output::Ours,
+        }
+    }
+
+    /// How many of its hooks may run at once when nobody says otherwise; `None` for as many as there is room for.
+    pub const fn max_parallel(self) -> Option<usize> {
+        match self {
+            Self::Dnsmasq => Some(dnsmasq::MAX_PARALLEL),
+            Self::Kea | Self::Dhclient | Self::Eventhook => None,
         }
     }
 

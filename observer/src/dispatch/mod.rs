@@ -15,7 +15,7 @@ mod words;
 
 use std::collections::VecDeque;
 
-use crate::dialect::{self, Call, Dialect, DialectName, Memory, NotBuilt, Options};
+use crate::dialect::{self, Call, Dialect, DialectName, Memory, Options};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseEvent, Limits};
 
@@ -45,17 +45,9 @@ pub struct Route {
 
 impl Route {
     /// A hook that wants everything that its dialect has to say.
-    ///
-    /// # Errors
-    ///
-    /// When this program does not have the dialect.
-    pub fn new(
-        name: impl Into<String>,
-        dialect_name: DialectName,
-        options: Options,
-    ) -> Result<Self, NotBuilt> {
-        let dialect = dialect::make(dialect_name, &options)?;
-        Ok(Self::with_dialect(name, dialect_name, options, dialect))
+    pub fn new(name: impl Into<String>, dialect_name: DialectName, options: Options) -> Self {
+        let dialect = dialect::make(dialect_name, &options);
+        Self::with_dialect(name, dialect_name, options, dialect)
     }
 
     fn with_dialect(

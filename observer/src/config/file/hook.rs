@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::filter;
 use super::reader::{At, Section, closest, integer, one_of};
 use super::value::{self, DURATION};
-use crate::dialect::{self, DialectName, NotBuilt};
+use crate::dialect::{self, DialectName, dnsmasq};
 use crate::dispatch::{Filter, Route, Words};
 use crate::hook::{
     Attributes, Credentials, LaneLimits, Mode, Output, Program, ProgramWarning, Scheduling, Spec,
@@ -45,16 +45,12 @@ pub struct Hook {
 
 impl Hook {
     /// What it is told, with a dialect that has seen nothing.
-    ///
-    /// # Errors
-    ///
-    /// When this program does not have the dialect.
-    pub fn route(&self) -> Result<Route, NotBuilt> {
-        let mut route = Route::new(self.name.clone(), self.dialect, self.options)?;
+    pub fn route(&self) -> Route {
+        let mut route = Route::new(self.name.clone(), self.dialect, self.options.clone());
         route.filter.clone_from(&self.filter);
         route.words.clone_from(&self.words);
         route.on_change = self.on_change;
-        Ok(route)
+        route
     }
 }
 
@@ -78,16 +74,24 @@ pub(super) fn read(
     let (program, arguments) = read_command(section, &mut warn);
     let names: Vec<_> = DialectName::ALL.iter().map(|dialect| (dialect.name(), *dialect)).collect();
     let dialect = section.word("dialect", &names).unwrap_or_default();
-    if let Err(error) = dialect::make(dialect, &dialect::Options::default()) {
-        section.wrong(section.at_of("dialect"), "dialect", error.to_string());
-    }
-    let options = dialect::Options {
+    let dnsmasq = dnsmasq::Options {
         script_on_renewal: section.boolean("script_on_renewal").unwrap_or_default(),
+        leasefile_ro: section.boolean("leasefile_ro").unwrap_or_default(),
+        log_dhcp: section.boolean("log_dhcp").unwrap_or_default(),
+        domain: text(section, "domain"),
+        tags: text(section, "tags"),
+    };
+    let options = dialect::Options {
+        dnsmasq,
         search_timeout: section.get("search_timeout", DURATION, value::duration).map(|found| found.value),
         ..dialect::Options::default()
     };
     for (key, of, with) in [
         ("script_on_renewal", DialectName::Dnsmasq, "dialect = \"dnsmasq\""),
+        ("leasefile_ro", DialectName::Dnsmasq, "dialect = \"dnsmasq\""),
+        ("log_dhcp", DialectName::Dnsmasq, "dialect = \"dnsmasq\""),
+        ("domain", DialectName::Dnsmasq, "dialect = \"dnsmasq\""),
+        ("tags", DialectName::Dnsmasq, "dialect = \"dnsmasq\""),
         ("search_timeout", DialectName::Dhclient, "dialect = \"dhclient\""),
     ] {
         if dialect != of {
@@ -96,18 +100,16 @@ pub(super) fn read(
     }
     let filter = section.table("filter").map(|section| filter::read(&section)).unwrap_or_default();
     let mode = read_mode(section);
-    let limits = read_limits(section, mode);
+    let limits = read_limits(section, mode, dialect);
     let attributes = read_attributes(section);
     let output = section.word("output", &[("ours", Output::Ours), ("null", Output::Null)]);
-    // The agent whose event hook it is gives it no output.
-    let default_output = if dialect == DialectName::Eventhook { Output::Null } else { Output::Ours };
     let words = read_words(section, dialect);
     let flag = |key| section.boolean(key).unwrap_or_default();
     let [on_change, replay_on_start, isolated, independent] =
         ["on_change", "replay_on_start", "isolated", "independent"].map(flag);
     section.finish();
     let (name, program) = name.zip(program)?;
-    let output = output.unwrap_or(default_output);
+    let output = output.unwrap_or(dialect.output());
     let spec = Some(Spec {
         name: name.value.clone(),
         program,
@@ -132,6 +134,14 @@ pub(super) fn read(
             spec,
         },
     ))
+}
+
+/// What a variable of the environment is to say.
+fn text(section: &Section<'_, '_>, key: &'static str) -> Option<String> {
+    let found = section.get(key, "a text without control characters", |value| {
+        value.as_str().filter(|text| !text.chars().any(char::is_control)).map(str::to_owned)
+    });
+    found.map(|found| found.value)
 }
 
 /// Notes a key that means something together with something else only, which is not there.
@@ -232,7 +242,7 @@ fn read_mode(section: &Section<'_, '_>) -> Mode {
     }
 }
 
-fn read_limits(section: &Section<'_, '_>, mode: Mode) -> LaneLimits {
+fn read_limits(section: &Section<'_, '_>, mode: Mode, dialect: DialectName) -> LaneLimits {
     let defaults = LaneLimits::default();
     let length = |key| section.get(key, DURATION, value::duration).map(|found| found.value);
     let parallel = section.number("max_parallel", 1..=65_535);
@@ -257,6 +267,7 @@ fn read_limits(section: &Section<'_, '_>, mode: Mode) -> LaneLimits {
     LaneLimits {
         max_parallel: parallel
             .and_then(|number| usize::try_from(number.value).ok())
+            .or(dialect.max_parallel())
             .unwrap_or(defaults.max_parallel),
         timeout: Some(length("timeout").unwrap_or(Duration::from_secs(60))),
         kill_delay: length("kill_delay").unwrap_or(defaults.kill_delay),

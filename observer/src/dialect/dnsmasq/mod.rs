@@ -1,1 +1,471 @@
+//! The dialect of dnsmasq's `--dhcp-script`: `add`, `old` and `del` as dnsmasq 2.90 says them.
+//!
+//! dnsmasq calls the script for what it keeps of a lease and not for each message: a renewal that changes nothing but the
+//! end is not told, and what the client said in its question is told only where dnsmasq has just read it.
 
+mod environment;
+mod name;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::dhcpv4::{RequestKind, code as code4};
+use crate::dhcpv6::{IaKind, MessageType as Type6, code as code6};
+use crate::identity::{HardwareAddress, Identifier};
+use crate::octets::Octets;
+use crate::time::Timestamp;
+use crate::tracker::{Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Occurrence, Relay4};
+
+use super::followed::Followed;
+use super::granted::Renewed;
+use super::happening::{Exchange, Happening};
+use super::lease::{Key, Lease};
+use super::{Call, Dialect, Memory};
+
+use environment::{Told, hostname};
+
+/// How many scripts run at once when nobody says otherwise: dnsmasq runs one after the other, and scripts that people have
+/// written rely on it.
+pub const MAX_PARALLEL: usize = 1;
+
+/// What the wire does not tell of dnsmasq's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `--script-on-renewal`: a renewal that changes nothing but the end of the lease is told too.
+    pub script_on_renewal: bool,
+    /// `--leasefile-ro`: the script keeps the leases, so it is told of everything that is kept, client identifiers too.
+    pub leasefile_ro: bool,
+    /// `--domain`: DNSMASQ_DOMAIN of a lease that has a name.
+    pub domain: Option<String>,
+    /// DNSMASQ_TAGS, blanks between.
+    pub tags: Option<String>,
+    /// `--log-dhcp`: DNSMASQ_LOG_DHCP.
+    pub log_dhcp: bool,
+}
+
+/// The first argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Add,
+    Old,
+    Del,
+}
+
+impl Action {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Old => "old",
+            Self::Del => "del",
+        }
+    }
+}
+
+/// The dialect. The leases that it follows have the host name that dnsmasq would have given them, and what dnsmasq keeps of
+/// earlier messages: relay, client identifier, hardware address.
+#[derive(Debug)]
+pub struct Dnsmasq {
+    options: Options,
+    leases: Followed,
+    /// Who has which name, in lower case; of DHCPv4 and DHCPv6 apart.
+    names: BTreeSet<(bool, Vec<u8>, Key)>,
+    renewed: Renewed,
+    server_duid: Option<Identifier>,
+    memories: VecDeque<Memory>,
+    latest: Timestamp,
+    calls: VecDeque<Call>,
+}
+
+/// The memory of the server's DUID.
+const SERVER_DUID: &[u8] = b"server-duid";
+
+/// What a message has changed.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// dnsmasq has read what the client says of itself.
+    has_data: bool,
+    /// The lease counts as changed whatever it was before.
+    is_change: bool,
+}
+
+impl Dnsmasq {
+    /// The dialect for one hook; `limit` is how many leases it follows at once, see [`super::DEFAULT_LIMIT`].
+    pub fn new(options: Options, limit: usize) -> Self {
+        Self {
+            options,
+            leases: Followed::new(limit),
+            names: BTreeSet::new(),
+            renewed: Renewed::default(),
+            server_duid: None,
+            memories: VecDeque::new(),
+            latest: Timestamp::EPOCH,
+            calls: VecDeque::new(),
+        }
+    }
+
+    fn call(&mut self, told: Told<'_>) {
+        let told = Told { server_duid: self.server_duid.as_ref(), ..told };
+        self.calls.push_back(environment::call(told, &self.options));
+    }
+
+    fn put(&mut self, lease: Lease) -> bool {
+        let key = lease.key();
+        self.forget_name(key);
+        let name = hostname(&lease).to_ascii_lowercase();
+        if !self.leases.put(lease) {
+            return false;
+        }
+        if !name.is_empty() {
+            self.names.insert((matches!(key, Key::V4(_)), name, key));
+        }
+        true
+    }
+
+    fn forget_name(&mut self, key: Key) {
+        let name = self.leases.get(key).map(|lease| hostname(lease).to_ascii_lowercase());
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            self.names.remove(&(matches!(key, Key::V4(_)), name, key));
+        }
+    }
+
+    /// Tells the end of a lease that was told of.
+    fn del(&mut self, key: Key, happening: Happening<'_>) {
+        self.forget_name(key);
+        if let Some(lease) = self.leases.remove(key) {
+            let (action, before, old_name) = (Action::Del, None, None);
+            self.call(Told {
+                action,
+                happening,
+                lease: &lease,
+                before,
+                old_name,
+                has_data: false,
+                server_duid: None,
+            });
+        }
+    }
+
+    fn del_of(&mut self, lease: impl Into<Lease>, happening: Happening<'_>) {
+        let lease = lease.into();
+        if self.leases.get(lease.key()).is_some_and(|known| known.is_same_client(&lease)) {
+            self.del(lease.key(), happening);
+        }
+    }
+
+    /// Takes the name from the first other lease that has it, as dnsmasq does: a name belongs to whom it was given last. In
+    /// DHCPv6 all leases of one client may share a name.
+    fn take_name(&mut self, lease: &Lease, happening: Happening<'_>) {
+        let (key, name) = (lease.key(), hostname(lease).to_ascii_lowercase());
+        if name.is_empty() {
+            return;
+        }
+        let is_v4 = matches!(key, Key::V4(_));
+        let duid = |lease: &Lease| match lease {
+            Lease::V6(lease) => Some(lease.duid.clone()),
+            Lease::V4(_) => None,
+        };
+        let from = (is_v4, name.clone(), Key::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        let holders = self.names.range(from..).take_while(|(v4, held, _)| *v4 == is_v4 && *held == name);
+        let loser = holders.map(|(_, _, key)| *key).find(|other| {
+            *other != key && self.leases.get(*other).is_some_and(|other| is_v4 || duid(other) != duid(lease))
+        });
+        let Some(before) = loser.and_then(|loser| self.leases.get(loser).cloned()) else { return };
+        let lease = with_name(before.clone(), Octets::default());
+        self.put(lease.clone());
+        let alone = Happening::alone(happening.at, happening.event, happening.estimated);
+        self.call(Told {
+            action: Action::Old,
+            happening: alone,
+            lease: &lease,
+            before: Some(before.clone()),
+            old_name: Some(hostname(&before)),
+            has_data: false,
+            server_duid: None,
+        });
+    }
+
+    /// The server has said that the client holds a lease. `name` is the one that the exchange gives, if any.
+    fn grant(
+        &mut self,
+        lease: Lease,
+        name: Option<Octets>,
+        manner: Manner,
+        happening: Happening<'_>,
+        wanted: bool,
+    ) {
+        let key = lease.key();
+        if self.leases.get(key).is_some_and(|known| !known.is_same_client(&lease)) {
+            self.del(key, happening);
+        }
+        let before = self.leases.get(key).cloned();
+        let keeps_name = || match &before {
+            Some(before) => hostname(before).into(),
+            // A lease that is told of at the start has the name that is stored with it.
+            None if happening.is_announcement() => name::legal(hostname(&lease)).unwrap_or_default().into(),
+            None => Octets::default(),
+        };
+        let name = name.unwrap_or_else(keeps_name);
+        let lease = with_name(lease, name);
+        let Some(before) = before else {
+            if wanted && self.leases.has_room(key) {
+                self.take_name(&lease, happening);
+                self.put(lease.clone());
+                let has_data = !happening.is_announcement();
+                let action = if has_data { Action::Add } else { Action::Old };
+                let (before, old_name, server_duid) = (None, None, None);
+                self.call(Told { action, happening, lease: &lease, before, old_name, has_data, server_duid });
+            }
+            return;
+        };
+        let lease = kept(lease, &before);
+        if !wanted {
+            self.put(lease);
+            return;
+        }
+        let is_renamed = !hostname(&lease).eq_ignore_ascii_case(hostname(&before));
+        if is_renamed {
+            self.take_name(&lease, happening);
+        }
+        self.put(lease.clone());
+        let Manner { has_data, is_change } = manner;
+        if is_renamed && !hostname(&before).is_empty() {
+            let (action, old_name) = (Action::Old, Some(hostname(&before)));
+            self.call(Told {
+                action,
+                happening,
+                lease: &lease,
+                before: Some(before.clone()),
+                old_name,
+                has_data,
+                server_duid: None,
+            });
+        }
+        if is_renamed || is_change || self.is_changed(&before, &lease) {
+            self.call(Told {
+                action: Action::Old,
+                happening,
+                lease: &lease,
+                before: Some(before),
+                old_name: None,
+                has_data,
+                server_duid: None,
+            });
+        }
+    }
+
+    /// Whether dnsmasq calls a lease changed.
+    fn is_changed(&self, before: &Lease, now: &Lease) -> bool {
+        let (hwaddr, identifier) = match (before, now) {
+            (Lease::V4(before), Lease::V4(now)) => {
+                (before.hwaddr != now.hwaddr, before.client_id != now.client_id)
+            }
+            (Lease::V6(before), Lease::V6(now)) => (before.hwaddr != now.hwaddr, false),
+            _ => (false, false),
+        };
+        let has_moved = match (before.interface(), now.interface()) {
+            (Some(before), Some(now)) => before.name != now.name,
+            _ => false,
+        };
+        let other_end = before.end().map(Timestamp::unix_seconds) != now.end().map(Timestamp::unix_seconds);
+        hwaddr
+            || has_moved
+            || (self.options.script_on_renewal && other_end)
+            || (self.options.leasefile_ro && (other_end || identifier))
+    }
+
+    fn committed4(
+        &mut self,
+        exchange: &Exchange4,
+        leases: &[Lease4],
+        deleted: &[Lease4],
+        event: &LeaseEvent,
+        wanted: bool,
+    ) {
+        let happening = Happening::of(event, Exchange::V4(exchange));
+        for lease in deleted {
+            self.del_of(lease, happening);
+        }
+        let name = name::of4(exchange);
+        let says = manner4(exchange);
+        for lease in self.renewed.granted4(exchange, leases, event) {
+            self.grant(with_relay(lease, exchange), name.clone(), says, happening, wanted);
+        }
+    }
+
+    fn committed6(
+        &mut self,
+        exchange: &Exchange6,
+        leases: &[Lease6],
+        deleted: &[Lease6],
+        event: &LeaseEvent,
+        wanted: bool,
+    ) {
+        self.learn_server(exchange);
+        let happening = Happening::of(event, Exchange::V6(exchange));
+        for lease in deleted {
+            self.del_of(lease, happening);
+        }
+        let name = name::of6(exchange);
+        let says = manner6(exchange);
+        let address = hwaddr6(exchange);
+        let granted = self.renewed.granted6(exchange, leases, event, |key| self.leases.get(key));
+        // The youngest lease comes first in dnsmasq's list.
+        for lease in granted.into_iter().rev() {
+            let Lease::V6(lease) = lease else { continue };
+            // dnsmasq delegates no prefixes, and its script has no word for them.
+            if lease.kind == IaKind::PrefixDelegation {
+                continue;
+            }
+            // Only a lasting address is given a name.
+            let name = name.clone().filter(|_| lease.kind == IaKind::NonTemporary);
+            let lease = Lease6 { hwaddr: address, ..*lease };
+            self.grant(Lease::V6(Box::new(lease)), name, says, happening, wanted);
+        }
+    }
+
+    fn learn_server(&mut self, exchange: &Exchange6) {
+        let Some(duid) = exchange.answer.as_deref().and_then(|answer| answer.message.server_duid()) else {
+            return;
+        };
+        if self.server_duid.as_ref().is_none_or(|known| known.octets() != duid) {
+            self.server_duid = Some(Identifier::new(duid));
+            self.memories.push_back(Memory { key: SERVER_DUID.to_vec(), value: Some(duid.to_vec()) });
+        }
+    }
+}
+
+/// What dnsmasq reads of a DHCPv4 question: everything when the client names an address, be it new to it or its own from
+/// before a restart; nothing when it goes on with the one it has.
+fn manner4(exchange: &Exchange4) -> Manner {
+    let says = exchange.query.as_deref().is_some_and(|query| {
+        query.message.options.contains(code4::REQUESTED_ADDRESS)
+            || query.message.request_kind(false) == RequestKind::Selecting
+    });
+    let is_start = exchange.either().is_none();
+    Manner { has_data: says, is_change: says || is_start }
+}
+
+/// The same of DHCPv6: everything but in Renew and Rebind.
+fn manner6(exchange: &Exchange6) -> Manner {
+    let question = exchange.query.as_deref().map(|query| query.message.message_type);
+    let says = matches!(question, Some(Type6::SOLICIT | Type6::REQUEST));
+    Manner { has_data: says, is_change: says || exchange.either().is_none() }
+}
+
+/// The client's hardware address as dnsmasq finds it: from its neighbours or, behind a relay, from what the relay says.
+fn hwaddr6(exchange: &Exchange6) -> Option<HardwareAddress> {
+    let query = exchange.query.as_deref()?;
+    if query.message.relays.is_empty() {
+        return query.source_mac.map(HardwareAddress::ethernet);
+    }
+    let (htype, octets) =
+        query.message.relay_option(code6::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
+    Some(HardwareAddress::new(u16::from_be_bytes(*htype), octets, octets.len()))
+}
+
+fn with_name(lease: Lease, name: Octets) -> Lease {
+    match lease {
+        Lease::V4(lease) => Lease::V4(Box::new(Lease4 { hostname: name, ..*lease })),
+        Lease::V6(lease) => Lease::V6(Box::new(Lease6 { hostname: name, ..*lease })),
+    }
+}
+
+/// dnsmasq keeps the relay of the last question that it read.
+fn with_relay(lease: Lease, exchange: &Exchange4) -> Lease {
+    match (lease, exchange.either()) {
+        (Lease::V4(lease), Some(observed)) => {
+            let message = &observed.message;
+            let relay = message.is_relayed().then(|| {
+                let agent_information = Box::default();
+                Relay4 { address: message.giaddr, agent_information }.into()
+            });
+            Lease::V4(Box::new(Lease4 { relay, ..*lease }))
+        }
+        (lease, _) => lease,
+    }
+}
+
+/// A lease with what dnsmasq remembers of earlier messages where this one says nothing.
+fn kept(lease: Lease, before: &Lease) -> Lease {
+    match (lease, before) {
+        (Lease::V4(lease), Lease::V4(before)) => {
+            let relay = lease.relay.clone().or_else(|| before.relay.clone());
+            let client_id = lease.client_id.clone().or_else(|| before.client_id.clone());
+            Lease::V4(Box::new(Lease4 { relay, client_id, ..*lease }))
+        }
+        (Lease::V6(lease), Lease::V6(before)) => {
+            let hwaddr = lease.hwaddr.or(before.hwaddr);
+            Lease::V6(Box::new(Lease6 { hwaddr, ..*lease }))
+        }
+        (lease, _) => lease,
+    }
+}
+
+impl Dialect for Dnsmasq {
+    fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
+        self.latest = self.latest.max(event.at);
+        match &event.occurrence {
+            Occurrence::Committed4 { exchange, leases, deleted } => {
+                self.committed4(exchange, leases, deleted, event, wanted);
+            }
+            Occurrence::Committed6 { exchange, leases, deleted } => {
+                self.committed6(exchange, leases, deleted, event, wanted);
+            }
+            Occurrence::Renew4 { .. } | Occurrence::Renew6 { .. } | Occurrence::Rebind6 { .. } => {
+                self.renewed.note(&event.occurrence);
+            }
+            Occurrence::Release4 { exchange, lease } | Occurrence::Decline4 { exchange, lease } => {
+                self.del_of(&**lease, Happening::of(event, Exchange::V4(exchange)));
+            }
+            Occurrence::Release6 { exchange, lease } | Occurrence::Decline6 { exchange, lease } => {
+                self.learn_server(exchange);
+                self.del_of(&**lease, Happening::of(event, Exchange::V6(exchange)));
+            }
+            Occurrence::Expire4 { lease, .. } => self.del_of(&**lease, Happening::of(event, Exchange::None)),
+            Occurrence::Expire6 { lease, .. } => self.del_of(&**lease, Happening::of(event, Exchange::None)),
+            // dnsmasq has no probation, no registration, and no script for what is not about its leases.
+            Occurrence::Recover4 { .. }
+            | Occurrence::Recover6 { .. }
+            | Occurrence::Register6 { .. }
+            | Occurrence::Network(_)
+            | Occurrence::Heard4 { .. }
+            | Occurrence::Heard6 { .. } => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some((end, key)) = self.leases.next_end().filter(|(end, _)| *end <= now) {
+            self.latest = self.latest.max(end);
+            self.del(key, Happening::alone(self.latest, Event::Expire, false));
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        self.leases.next_end().map(|(end, _)| end)
+    }
+
+    fn over_limit(&self) -> u64 {
+        self.leases.over_limit()
+    }
+
+    fn poll_call(&mut self) -> Option<Call> {
+        self.calls.pop_front()
+    }
+
+    fn poll_memory(&mut self) -> Option<Memory> {
+        self.memories.pop_front().or_else(|| self.leases.poll_memory())
+    }
+
+    fn recall(&mut self, key: &[u8], value: &[u8]) {
+        if key == SERVER_DUID {
+            self.server_duid = Some(Identifier::new(value));
+            return;
+        }
+        if let Some(key) = self.leases.recall(key, value) {
+            let name =
+                self.leases.get(key).map(|lease| hostname(lease).to_ascii_lowercase()).unwrap_or_default();
+            if !name.is_empty() {
+                self.names.insert((matches!(key, Key::V4(_)), name, key));
+            }
+        }
+    }
+}

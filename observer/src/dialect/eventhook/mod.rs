@@ -304,15 +304,15 @@ impl Dialect for EventHook {
     }
 
     fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some((end, lease)) = self.bound.due(now) {
+        while let Some((end, key)) = self.bound.next_end().filter(|(end, _)| *end <= now) {
             // A lease of no time at all is over before it is given; time runs on all the same.
             self.latest = self.latest.max(end);
-            self.call(Word::Expire, Happening::alone(self.latest, Event::Expire, false), &lease, None);
+            self.end(key, Word::Expire, Happening::alone(self.latest, Event::Expire, false));
         }
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
-        self.bound.next()
+        self.bound.next_end().map(|(end, _)| end)
     }
 
     fn stop(&mut self, now: Timestamp, interface: Option<&Interface>) {
@@ -342,6 +342,6 @@ impl Dialect for EventHook {
     }
 
     fn recall(&mut self, key: &[u8], value: &[u8]) {
-        self.bound.recall(key, value);
+        let _unknown = self.bound.recall(key, value);
     }
 }
