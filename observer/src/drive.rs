@@ -15,6 +15,7 @@ use crate::dhcpv4;
 use crate::dhcpv6;
 use crate::dissect::{
     Datagram, Dissector, DuplicateCounts, DuplicateLimits, Duplicates, FragmentCounts, FragmentLimits,
+    FragmentsWaiting,
 };
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
@@ -234,6 +235,8 @@ impl Driver {
             ("foreign_answers", counters.foreign_answers),
             ("foreign_queries", counters.foreign_queries),
             ("relayed_copies", counters.relayed_copies),
+            ("relayed_by_clients", counters.relayed_by_clients),
+            ("unchosen_answers", counters.unchosen_answers),
             ("inferred_answers", counters.inferred_answers),
             ("unmatched_answers", counters.unmatched_answers),
             ("other_messages", counters.other_messages),
@@ -266,6 +269,11 @@ impl Driver {
     /// What became of fragmented datagrams.
     pub fn fragments(&self) -> FragmentCounts {
         self.dissector.fragments()
+    }
+
+    /// The unfinished datagrams of now.
+    pub fn fragments_waiting(&self) -> FragmentsWaiting {
+        self.dissector.fragments_waiting()
     }
 
     /// What became of the memory for frames that further taps show.
