@@ -2,6 +2,7 @@
 
 mod reload;
 mod restore;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +11,19 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::capture::counters::Counters;
 use crate::capture::check;
+use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::config::file::Config;
+use crate::control::Question;
 use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
 use crate::seed;
 use crate::store::Archive;
+use crate::supervise;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, LeaseCursor, LeaseEvent};
 
@@ -46,6 +49,8 @@ struct Daemon {
     driver: Driver,
     delivery: Delivery,
     clock: Clock,
+    /// When it began.
+    started: Timestamp,
     /// Losses that were already reported.
     reported: Losses,
     /// How far all leases were stored again, where that is wanted.
@@ -105,10 +110,12 @@ pub async fn run(
     driver.set_fragment_limit(config.limits.fragments);
     driver.set_network_events(config.network);
     driver.tell_heard(delivery.wants_heard());
+    let mut questions = status::serve(&config)?;
     // No frame is older than this: those that were captured while no observer ran are handled with their own times.
     let start = capture.oldest().unwrap_or_else(|| clock.now());
-    let (reported, walk) = (Losses::default(), None);
-    let mut daemon = Daemon { config, capture, driver, delivery, clock, reported, walk, noted: start };
+    let (started, reported, walk) = (clock.now(), Losses::default(), None);
+    let mut daemon =
+        Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
     daemon.links()?;
     for gap in daemon.capture.take_gaps() {
         error!("{gap}");
@@ -118,13 +125,21 @@ pub async fn run(
             let names: Vec<_> =
                 daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
             info!("ready: observing {}", names.join(", "));
-            daemon.observe(&mut signals, &mut reload).await
+            supervise::ready(&format!("observing {}", names.join(", ")));
+            daemon.observe(&mut signals, &mut reload, &mut questions).await
         }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
+    supervise::stopping();
     daemon.finish(&mut signals.stop).await;
     outcome
+}
+
+/// The next tick; none where nothing ticks.
+async fn tick(interval: Option<&mut tokio::time::Interval>) -> Option<()> {
+    interval?.tick().await;
+    Some(())
 }
 
 /// What of the configuration the capture is told when it is opened.
@@ -171,7 +186,13 @@ impl Daemon {
         commit(&mut self.driver, &mut self.delivery);
     }
 
-    async fn observe(&mut self, signals: &mut Signals, reload: &mut Reload<'_>) -> Result<()> {
+    async fn observe(
+        &mut self,
+        signals: &mut Signals,
+        reload: &mut Reload<'_>,
+        questions: &mut mpsc::Receiver<Question>,
+    ) -> Result<()> {
+        let mut watchdog = supervise::watchdog().map(tokio::time::interval);
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -191,6 +212,11 @@ impl Daemon {
                 _ = check.tick() => {
                     self.report_losses();
                     self.heartbeat();
+                }
+                Some(()) = tick(watchdog.as_mut()) => supervise::alive(),
+                Question { reply } = status::next(questions) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.status());
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
             }

@@ -82,7 +82,8 @@ impl Delivery {
         }
         let (Outlet::Hooks(hooks), Some(keep)) = (&mut self.outlet, &mut self.keep) else { return };
         let now = self.clock.now();
-        let all = Limits { max_queued: usize::MAX, max_queued_per_subject: usize::MAX, ..self.limits.clone() };
+        let all =
+            Limits { max_queued: usize::MAX, max_queued_per_subject: usize::MAX, ..self.limits.clone() };
         hooks.set_limits(all);
         for of_event in calls.chunk_by(|a, b| a.call.id.event == b.call.id.event) {
             let Some(StoredCall { call: first, .. }) = of_event.first() else { continue };

@@ -106,9 +106,12 @@ impl Observer {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
-        // Tests run side by side, and a state directory is for one: whoever wants one says which.
+        // Tests run side by side, and the usual directories are for one: whoever wants one says which.
         if !arguments.iter().any(|argument| ["--state-dir", "--invocations"].contains(argument)) {
             command.arg("--no-state");
+        }
+        if !arguments.contains(&"--control") {
+            command.args(["--control", "none"]);
         }
         let mut process = Process::start("observer", command, directory)?;
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);

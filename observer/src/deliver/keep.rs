@@ -70,10 +70,7 @@ pub struct Keep {
 
 impl Keep {
     /// With what an earlier life remembered.
-    pub fn new(
-        store: Store,
-        memories: impl IntoIterator<Item = (String, Vec<u8>, Vec<u8>)>,
-    ) -> Self {
+    pub fn new(store: Store, memories: impl IntoIterator<Item = (String, Vec<u8>, Vec<u8>)>) -> Self {
         let memories = memories.into_iter().map(|(hook, key, value)| ((Arc::from(hook), key), value));
         Self {
             store,
