@@ -91,6 +91,7 @@ fn announced(log: &str) -> u64 {
 fn killed_at_any_moment() {
     require!(Need::Root);
     let kills = number("SOAK_KILLS", 15);
+    let at_least = Duration::from_secs(60 * number("SOAK_MINUTES", 0));
     let seed = number("SOAK_SEED", u64::from(std::process::id()));
     println!("SOAK_SEED={seed}");
     let mut dice = Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -103,7 +104,9 @@ fn killed_at_any_moment() {
     let (mut peak, mut ready, mut frames_gone) = (0, 0, 0);
     let mut observer = first;
     let begun = wait::now();
-    for life in 1..=kills {
+    let mut life = 0;
+    while life < kills || begun.elapsed() < at_least {
+        life += 1;
         wait::pace(wait::now() + Duration::from_millis(dice.below(LIFE)));
         peak = peak.max(observer.peak_memory().unwrap());
         assert!(observer.is_running().unwrap(), "life {life} ended by itself: {}", observer.stderr());
@@ -138,7 +141,7 @@ fn killed_at_any_moment() {
     report(
         "crash",
         &format!(
-            "{kills} kills in {:.0} s ({ready} of observers that were ready), {} exchanges, {} events, {} repeats, \
+            "{life} kills in {:.0} s ({ready} of observers that were ready), {} exchanges, {} events, {} repeats, \
              lost = {untold}, announced as lost: {frames_gone} frames, peak memory {}, seed {seed}",
             took.as_secs_f64(),
             deeds.len(),
