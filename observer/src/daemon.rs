@@ -310,7 +310,8 @@ impl Daemon {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
         let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
         let Counters { overtaken, .. } = self.look_at_counters().unwrap_or_default();
-        let over_limit = self.driver.counters().leases_over_limit;
+        let of_hooks: u64 = self.delivery.over_limit().iter().map(|(_, count)| count).sum();
+        let over_limit = self.driver.counters().leases_over_limit + of_hooks;
         let network = self.driver.network_counters().left_out;
         let losses = Losses { overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);

@@ -249,6 +249,11 @@ impl Delivery {
         }
     }
 
+    /// What filters and dialects had no room for, with its name.
+    pub fn over_limit(&self) -> [(&'static str, u64); 2] {
+        self.dispatch.over_limit()
+    }
+
     /// Whether more may come in. If not, frames are to wait in the ring until [`Delivery::progress`] says something.
     pub fn has_room(&self) -> bool {
         self.keep.as_ref().is_none_or(|keep| keep.has_room())
