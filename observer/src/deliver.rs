@@ -32,7 +32,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened.
+    /// As [`Hooks::new`].
     pub fn to_hooks(dispatch: Dispatch, specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         let hooks = Hooks::new(specs, limits, clock)?;
         Ok(Self { dispatch, next_event: first_event(clock), outlet: Outlet::Hooks(Box::new(hooks)) })
@@ -48,7 +48,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened; then everything is as it was.
+    /// As [`Hooks::replace`].
     pub fn replace(&mut self, routes: Vec<Route>, specs: Vec<Spec>, limits: Limits) -> io::Result<()> {
         if let Outlet::Hooks(hooks) = &mut self.outlet {
             hooks.replace(specs)?;

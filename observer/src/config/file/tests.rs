@@ -106,7 +106,7 @@ fn values_arrive() {
     assert_eq!(spec.attributes.directory.as_deref(), Some(c"/tmp"));
     let path = std::ffi::CString::new(format!("PATH={STANDARD_PATH}")).unwrap();
     assert_eq!(spec.attributes.environment, [c"A=b c".to_owned(), c"N=7".to_owned(), path]);
-    assert!(hook.on_change && hook.replay_on_start && hook.isolated);
+    assert!(hook.on_change && hook.replay_on_start && spec.attributes.isolated);
     assert_eq!(hook.words.iter().collect::<Vec<_>>(), ["lease4_renew", "commit"]);
     assert_eq!(hook.options.version, KeaVersion::V3_0);
     assert_eq!(hook.dialect, DialectName::Kea);
