@@ -66,9 +66,21 @@ fn the_example_with_everything_in_it_is_sound_too() {
         });
         // What needs a file of somebody's server, and what belongs to another dialect, stays out.
         let key = key.filter(|key| {
-            !["kea_config", "seed", "script_on_renewal", "search_timeout", "retry_delay", "user ", "group "]
-                .iter()
-                .any(|name| key.starts_with(name))
+            ![
+                "kea_config",
+                "seed",
+                "script_on_renewal",
+                "leasefile_ro",
+                "domain",
+                "tags",
+                "log_dhcp",
+                "search_timeout",
+                "retry_delay",
+                "user ",
+                "group ",
+            ]
+            .iter()
+            .any(|name| key.starts_with(name))
         });
         text.push_str(key.unwrap_or(line));
         text.push('\n');
@@ -163,6 +175,7 @@ fn what_does_not_go_together_is_named() {
     check("window = 3\n", "6:10", &["window", "mode = \"stream\" only"]);
     check("batch_time = 3\n", "6:14", &["mode = \"batch\" only"]);
     check("mode = \"stream\"\nmax_parallel = 3\n", "7:16", &["one process at a time"]);
+    check("isolated = true\nmax_parallel = 3\n", "7:16", &["an isolated hook runs one process at a time"]);
     check("script_on_renewal = true\n", "6:21", &["dialect = \"dnsmasq\" only"]);
     check("search_timeout = 3\n", "6:18", &["dialect = \"dhclient\" only"]);
     check("retry_delay = 3\n", "6:15", &["retries"]);
