@@ -44,6 +44,11 @@ impl Delivery {
         Self { dispatch, next_event: 1, outlet: Outlet::Print { out, named } }
     }
 
+    /// What hooks were not told of; see [`Dispatch::losses`].
+    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+        self.dispatch.losses()
+    }
+
     /// Tells other hooks from now on, without losing what is under way; see [`Dispatch::replace`] and [`Hooks::replace`].
     ///
     /// # Errors
