@@ -364,5 +364,6 @@ impl Daemon {
         if let Some(hooks) = self.delivery.hooks() {
             eprintln!("{}", render::hook_totals(&hooks.counters()));
         }
+        eprint!("{}", render::losses(&self.delivery.losses()));
     }
 }

@@ -32,7 +32,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened.
+    /// As [`Hooks::new`].
     pub fn to_hooks(dispatch: Dispatch, specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         let hooks = Hooks::new(specs, limits, clock)?;
         Ok(Self { dispatch, next_event: first_event(clock), outlet: Outlet::Hooks(Box::new(hooks)) })
@@ -44,11 +44,16 @@ impl Delivery {
         Self { dispatch, next_event: 1, outlet: Outlet::Print { out, named } }
     }
 
+    /// What hooks were not told of; see [`Dispatch::losses`].
+    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+        self.dispatch.losses()
+    }
+
     /// Tells other hooks from now on, without losing what is under way; see [`Dispatch::replace`] and [`Hooks::replace`].
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened; then everything is as it was.
+    /// As [`Hooks::replace`].
     pub fn replace(&mut self, routes: Vec<Route>, specs: Vec<Spec>, limits: Limits) -> io::Result<()> {
         if let Outlet::Hooks(hooks) = &mut self.outlet {
             hooks.replace(specs)?;

@@ -220,6 +220,7 @@ fn run_replay(options: &Replay) -> Result<()> {
             if let Some(hooks) = delivery.hooks() {
                 eprintln!("{}", render::hook_totals(&hooks.counters()));
             }
+            eprint!("{}", render::losses(&delivery.losses()));
             Ok(())
         }
     }

@@ -157,6 +157,17 @@ impl Dispatch {
         self.entries.iter().map(|entry| entry.remembered.over_limit()).sum()
     }
 
+    /// What hooks were not told of, or not all of it, by hook and name; only what there is.
+    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+        let of = |entry: &'_ Entry| {
+            let filter = ("filter_over_limit", entry.remembered.over_limit());
+            let all = entry.route.dialect.losses().into_iter().chain([filter]);
+            all.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        };
+        let entries = self.entries.iter().map(|entry| (entry.route.name.as_str(), of(entry)));
+        entries.filter(|(_, losses)| !losses.is_empty()).collect()
+    }
+
     /// Takes in one event, after the deadlines at or before it. May change what the polls answer.
     pub fn handle_event(&mut self, event: &LeaseEvent) {
         self.handle_timeout(event.at);
