@@ -191,6 +191,8 @@ fn renewals() -> Fidelity {
     let mut client = stage.v4(2);
     client.bind().unwrap();
     stage.calls(1);
+    // Its kernel must know where the answer goes.
+    stage.cable.server.neighbour("192.0.2.77", client.mac()).unwrap();
     client.inform(Ipv4Addr::new(192, 0, 2, 77)).unwrap();
     client.renew().unwrap();
     client.rebind().unwrap();
@@ -221,6 +223,7 @@ fn renewals_told() -> Fidelity {
     six.rebind().unwrap();
     stage.calls(6);
     client.release().unwrap();
+    stage.calls(7);
     six.release().unwrap();
     stage.judge("renewals that are told", &["add", "add", "old", "old", "old", "old", "del", "del"])
 }
@@ -285,6 +288,7 @@ fn more6() -> Fidelity {
     silent.bind().unwrap();
     stage.told("add", 6, PATIENCE);
     silent.release().unwrap();
+    stage.told("del", 1, PATIENCE);
     behind.release().unwrap();
     stage.told("del", 2, PATIENCE);
     stage.judge("names and relays of DHCPv6", &[])
@@ -295,6 +299,7 @@ fn expiry() -> Fidelity {
     let stage = Stage::set(&[], "");
     stage.v4(2).host_name("labhost").identified(b"\xff1234").bind().unwrap();
     stage.calls(1);
+    a_second_later();
     stage.v6(3, vec![Ia::addresses(7)]).bind().unwrap();
     stage.calls(2);
     stage.told("del", 2, Duration::from_secs(u64::from(SHORTEST)) + PATIENCE);
@@ -323,6 +328,13 @@ fn real_client(what: &str, client: Client, releases: bool) -> Fidelity {
     let directory = stage.scratch.directory("client").unwrap();
     let mut client = client.start(&stage.cable.client.namespace, &directory, "Far-Host").unwrap();
     stage.told("add", 1, PATIENCE);
+    // What releases dhclient's lease is another process, which reads the file that the first one writes.
+    let leases = directory.join("dhclient.leases");
+    let is_written = || {
+        let text = std::fs::read_to_string(&leases).unwrap_or_default();
+        Ok((!leases.exists() || text.contains("lease {") || text.contains("ia-")).then_some(()))
+    };
+    wait::until("dhclient's lease in its file", PATIENCE, is_written).unwrap();
     if releases {
         client.settle().unwrap();
         client.renew().unwrap();
