@@ -115,6 +115,11 @@ impl Live {
         }
         config.control.metrics = self.metrics.or(config.control.metrics);
         config.pins = self.pins.clone().into();
+        self.state.apply(&mut config.store);
+        if self.output.invocations {
+            // Who only looks takes nothing from the daemon.
+            config.store.directory = None;
+        }
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries)?;
