@@ -330,6 +330,9 @@ pub struct Output {
     /// Hook script, started for every event: the one hook of a command line without a file
     #[arg(long, value_name = "PATH", conflicts_with = "invocations")]
     pub script: Option<PathBuf>,
+    /// Run the script although somebody other than root could change it or replace it
+    #[arg(long, requires = "script")]
+    pub allow_writable: bool,
     /// Start nothing; print each call as a JSON object on a line of its own. With a file: the calls of its hooks
     #[arg(long)]
     pub invocations: bool,

@@ -12,7 +12,7 @@ use crate::capture::live::Attach;
 use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems, Server};
 use crate::dialect::{self, DialectName};
 use crate::dispatch::{Filter, Words};
-use crate::hook::{ProgramError, Spec, resolve_program};
+use crate::hook::{Exposure, ProgramError, Spec, resolve_program};
 
 /// The name of the one hook of a command line.
 const SCRIPT: &str = "script";
@@ -29,6 +29,9 @@ pub enum MergeError {
     /// The script of the command line cannot be run.
     #[error(transparent)]
     Script(#[from] ProgramError),
+    /// Others could change the script of the command line.
+    #[error("{}, or allow it with --allow-writable", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Exposed(Vec<Exposure>),
     /// The working directory is gone.
     #[error("the working directory cannot be found out: {0}")]
     Directory(std::io::Error),
@@ -184,6 +187,11 @@ impl Output {
             let cwd = std::env::current_dir().map_err(MergeError::Directory)?;
             let program = resolve_program(script, &cwd)?;
             config.warnings.extend(program.warnings().iter().map(ToString::to_string));
+            let exposures = program.exposures(None);
+            if !self.allow_writable && !exposures.is_empty() {
+                return Err(MergeError::Exposed(exposures));
+            }
+            config.warnings.extend(exposures.iter().map(ToString::to_string));
             // Exactly as Kea runs its script: nothing is added to its environment.
             let mut whole = Spec::new(SCRIPT, program);
             let dialect = self.dialect.map_or(DialectName::default(), Into::into);

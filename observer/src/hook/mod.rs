@@ -34,6 +34,7 @@ mod watch;
 mod worker;
 
 pub use credentials::{Credentials, CredentialsError};
+pub use program::exposed::Exposure;
 pub use program::{Program, ProgramError, ProgramWarning, resolve_program};
 pub use runner::{Call, Hooks, Progress, Refused};
 pub use schedule::{Counters, Ended, LaneLimits, Limits, Refusal, Step};

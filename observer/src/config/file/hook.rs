@@ -12,8 +12,7 @@ use super::value::{self, DURATION};
 use crate::dialect::{self, DialectName, dnsmasq};
 use crate::dispatch::{Filter, Route, Words};
 use crate::hook::{
-    Attributes, Credentials, LaneLimits, Mode, Output, Program, ProgramWarning, Scheduling, Spec,
-    resolve_program,
+    Attributes, Credentials, LaneLimits, Mode, Output, Program, Scheduling, Spec, resolve_program,
 };
 use crate::tracker::Event;
 
@@ -71,7 +70,9 @@ pub(super) fn read(
         None if !section.has("name") => section.wrong_here("name is missing: what log lines call the hook"),
         None => {}
     }
-    let (program, arguments) = read_command(section, &mut warn);
+    let attributes = read_attributes(section);
+    let user = attributes.credentials.as_ref().map(|credentials| credentials.user);
+    let (program, arguments) = read_command(section, user, &mut warn);
     let names: Vec<_> = DialectName::ALL.iter().map(|dialect| (dialect.name(), *dialect)).collect();
     let dialect = section.word("dialect", &names).unwrap_or_default();
     let dnsmasq = dnsmasq::Options {
@@ -101,7 +102,6 @@ pub(super) fn read(
     let filter = section.table("filter").map(|section| filter::read(&section)).unwrap_or_default();
     let mode = read_mode(section);
     let limits = read_limits(section, mode, dialect);
-    let attributes = read_attributes(section);
     let output = section.word("output", &[("ours", Output::Ours), ("null", Output::Null)]);
     let words = read_words(section, dialect);
     let flag = |key| section.boolean(key).unwrap_or_default();
@@ -151,8 +151,12 @@ fn only_with(section: &Section<'_, '_>, key: &str, with: &str) {
     }
 }
 
-/// The program, looked at, and the arguments before those of the call.
-fn read_command(section: &Section<'_, '_>, warn: &mut impl FnMut(String)) -> (Option<Program>, Vec<CString>) {
+/// The program, looked at for one that is to run as `user`, and the arguments before those of the call.
+fn read_command(
+    section: &Section<'_, '_>,
+    user: Option<u32>,
+    warn: &mut impl FnMut(String),
+) -> (Option<Program>, Vec<CString>) {
     let allow_writable = section.boolean("allow_writable").unwrap_or_default();
     let expected = "an absolute path, or a list of one and arguments";
     let words = section.get("command", expected, |value| match value {
@@ -180,12 +184,12 @@ fn read_command(section: &Section<'_, '_>, warn: &mut impl FnMut(String)) -> (Op
             return (None, arguments);
         }
     };
-    for warning in program.warnings() {
-        match warning {
-            ProgramWarning::FileWritable(_) | ProgramWarning::DirectoryWritable(_) if !allow_writable => {
-                section.wrong(at, "command", format!("{warning}, or allow it with allow_writable = true"));
-            }
-            _ => warn(warning.to_string()),
+    program.warnings().iter().for_each(|warning| warn(warning.to_string()));
+    for exposure in program.exposures(user) {
+        if allow_writable {
+            warn(exposure.to_string());
+        } else {
+            section.wrong(at, "command", format!("{exposure}, or allow it with allow_writable = true"));
         }
     }
     (Some(program), arguments)
