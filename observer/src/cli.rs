@@ -331,7 +331,7 @@ pub struct Output {
     #[arg(long, value_name = "PATH", conflicts_with = "invocations")]
     pub script: Option<PathBuf>,
     /// Run the script although somebody other than root could change it or replace it
-    #[arg(long, requires = "script")]
+    #[arg(long, requires = "script", conflicts_with = "invocations")]
     pub allow_writable: bool,
     /// Start nothing; print each call as a JSON object on a line of its own. With a file: the calls of its hooks
     #[arg(long)]

@@ -133,7 +133,14 @@ impl Launcher {
         let same_user = attributes.credentials.as_ref().is_some_and(Credentials::are_ours);
         let name = spec.program.name().to_owned();
         let arguments = std::iter::once(name).chain(spec.arguments.iter().cloned()).collect();
-        Ok(Self { program: spec.program.path().to_owned(), arguments, attributes, same_user, output: spec.output, null })
+        Ok(Self {
+            program: spec.program.path().to_owned(),
+            arguments,
+            attributes,
+            same_user,
+            output: spec.output,
+            null,
+        })
     }
 
     /// Starts the program for one call, which is its `attempt`th, 1 for the first.
