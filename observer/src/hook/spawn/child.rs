@@ -212,7 +212,7 @@ fn set_credentials(credentials: &Credentials, is_same: bool) -> Result<(), Errno
     let is_root = *user == 0;
     if !is_root {
         // While the capability for it is still there.
-        capabilities::empty_bounding_set();
+        capabilities::limit_bounding_set(0);
     }
     if !is_same {
         // SAFETY: numbers, and a list with its length.
