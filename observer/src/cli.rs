@@ -2,6 +2,7 @@
 
 mod merge;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ pub use merge::MergeError;
 use crate::capture::pin::{self, bpffs};
 use crate::config::file::DEFAULT_PATH;
 use crate::config::{HostnameFrom, KeaVersion};
+use crate::control;
 use crate::dialect::DialectName;
 use crate::store;
 use crate::tracker::{Answers, network};
@@ -37,6 +39,8 @@ pub enum Command {
     Check(Check),
     /// Remove what killed observers left attached and pinned, in every network namespace
     Detach(Detach),
+    /// Ask a running observer how things stand
+    Status(Status),
     /// Print the environment variables that hooks get, as a Markdown table.
     Variables,
     /// Show the calls of hooks that the store knows, oldest first, and have them made again or forgotten.
@@ -150,6 +154,15 @@ pub struct Live {
     /// Further attempts for a script that fails; without it an exit status is noted and nothing else, as in Kea
     #[arg(long, value_name = "N")]
     pub hook_retries: Option<u32>,
+    /// Control socket, which `dhcp-observer status` asks, or "none" [default: /run/dhcp-observer/control, if it can be had]
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+    /// Group whose members may ask at the control socket, beside root
+    #[arg(long, value_name = "GROUP")]
+    pub control_group: Option<String>,
+    /// Serve metrics for Prometheus at this address, under /metrics
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// Let the eBPF programs write to the log too (slow): off, error, warn, info, debug or trace [default: off]
     #[arg(long, value_name = "LEVEL")]
     pub ebpf_log: Option<log::LevelFilter>,
@@ -194,6 +207,17 @@ pub struct Detach {
     /// Where the file system for pinned eBPF objects is mounted
     #[arg(long, value_name = "DIRECTORY", default_value = bpffs::CONVENTIONAL)]
     pub bpffs: PathBuf,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The observer's control socket
+    #[arg(long, value_name = "PATH", default_value = control::DEFAULT_PATH)]
+    pub control: PathBuf,
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `replay`.

@@ -1,6 +1,7 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
 mod reload;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOpti
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::config::file::Config;
+use crate::control::Question;
 use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
 use crate::seed;
+use crate::supervise;
 use crate::time::Timestamp;
 
 pub use reload::Reload;
@@ -36,6 +39,8 @@ struct Daemon {
     driver: Driver,
     delivery: Delivery,
     clock: Clock,
+    /// When it began.
+    started: Timestamp,
     /// Losses that were already reported.
     reported: Losses,
 }
@@ -82,9 +87,12 @@ pub async fn run(
     driver.set_fragment_limit(config.limits.fragments);
     driver.set_network_events(config.network);
     driver.tell_heard(delivery.wants_heard());
+    let mut questions = status::serve(&config)?;
     // No frame is older than this: those that were captured while no observer ran are handled with their own times.
     let start = capture.oldest().unwrap_or_else(|| clock.now());
-    let mut daemon = Daemon { config, capture, driver, delivery, clock, reported: Losses::default() };
+    let started = clock.now();
+    let mut daemon =
+        Daemon { config, capture, driver, delivery, clock, started, reported: Losses::default() };
     daemon.links()?;
     for gap in daemon.capture.take_gaps() {
         error!("{gap}");
@@ -95,13 +103,21 @@ pub async fn run(
             let names: Vec<_> =
                 daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
             info!("ready: observing {}", names.join(", "));
-            daemon.observe(&mut signals, &mut reload).await
+            supervise::ready(&format!("observing {}", names.join(", ")));
+            daemon.observe(&mut signals, &mut reload, &mut questions).await
         }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
+    supervise::stopping();
     daemon.finish(&mut signals.stop).await;
     outcome
+}
+
+/// The next tick; none where nothing ticks.
+async fn tick(interval: Option<&mut tokio::time::Interval>) -> Option<()> {
+    interval?.tick().await;
+    Some(())
 }
 
 /// What of the configuration the capture is told when it is opened.
@@ -172,7 +188,13 @@ impl Daemon {
         Ok(delivery.flush()?)
     }
 
-    async fn observe(&mut self, signals: &mut Signals, reload: &mut Reload<'_>) -> Result<()> {
+    async fn observe(
+        &mut self,
+        signals: &mut Signals,
+        reload: &mut Reload<'_>,
+        questions: &mut mpsc::Receiver<Question>,
+    ) -> Result<()> {
+        let mut watchdog = supervise::watchdog().map(tokio::time::interval);
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -188,6 +210,11 @@ impl Daemon {
                 }
                 _progress = self.delivery.progress() => {}
                 _ = check.tick() => self.report_losses(),
+                Some(()) = tick(watchdog.as_mut()) => supervise::alive(),
+                Question { reply } = status::next(questions) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.status());
+                }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
             }
             self.turn()?;

@@ -1,16 +1,17 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::{check, pin};
-use dhcp_observer::cli::{Check, Cli, Command, Detach, Live, MergeError, Replay};
+use dhcp_observer::cli::{Check, Cli, Command, Detach, Live, MergeError, Replay, Status};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::file::{Config, Given, Problems, summary};
 use dhcp_observer::config::{ServerConfig, kea};
+use dhcp_observer::control::client;
 use dhcp_observer::daemon::{self, Reload, Signals};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::dispatch::Dispatch;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Replay(options)) => run_replay(&options),
         Some(Command::Check(options)) => run_check(&options),
         Some(Command::Detach(options)) => run_detach(&options),
+        Some(Command::Status(options)) => run_status(&options),
         Some(Command::Variables) => {
             print!("{}", render::variables_markdown());
             Ok(())
@@ -154,6 +156,19 @@ fn run_detach(options: &Detach) -> Result<()> {
     }
     if removed.is_empty() {
         println!("nothing of ours is pinned or attached");
+    }
+    Ok(())
+}
+
+fn run_status(options: &Status) -> Result<()> {
+    let status = client::status(&options.control)?;
+    // Unlike println!, this tells of a reader that has gone.
+    let mut out = io::stdout().lock();
+    if options.json {
+        serde_json::to_writer_pretty(&mut out, &status)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{status}")?;
     }
     Ok(())
 }

@@ -106,6 +106,10 @@ impl Observer {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
+        // Many observers run beside each other here, and the usual place is for one.
+        if !arguments.contains(&"--control") {
+            command.args(["--control", "none"]);
+        }
         let mut process = Process::start("observer", command, directory)?;
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         detach.arg("detach");

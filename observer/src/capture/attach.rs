@@ -1,6 +1,7 @@
 //! The loaded programs, and their attachment to one interface.
 
 use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +38,20 @@ pub enum Road {
     XdpDriver,
     /// XDP in the kernel's generic code for what arrives, where the driver has none.
     XdpGeneric,
+}
+
+impl fmt::Display for Road {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcx => f.write_str("TCX"),
+            Self::Clsact { priority: 1 } => f.write_str("clsact"),
+            Self::Clsact { priority } => {
+                write!(f, "clsact at priority {priority}, behind another's filter which may hide frames")
+            }
+            Self::XdpDriver => f.write_str("XDP"),
+            Self::XdpGeneric => f.write_str("generic XDP"),
+        }
+    }
 }
 
 /// The programs, accepted by the kernel.
@@ -460,7 +475,7 @@ const fn way(direction: TcAttachType) -> Direction {
     }
 }
 
-fn unpinnable(pin: &Path, error: &dyn std::fmt::Display) -> Failure {
+fn unpinnable(pin: &Path, error: &dyn fmt::Display) -> Failure {
     Failure::Capture(CaptureError::Pin { path: pin.to_owned(), message: error.to_string() })
 }
 

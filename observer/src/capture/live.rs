@@ -130,20 +130,7 @@ impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Attached { interface, road, swept, taken_over } => {
-                write!(f, "{} is observed (", interface.name)?;
-                match road {
-                    Road::Tcx => f.write_str("TCX")?,
-                    Road::Clsact { priority: 1 } => f.write_str("clsact")?,
-                    Road::Clsact { priority } => {
-                        write!(
-                            f,
-                            "clsact at priority {priority}, behind another's filter which may hide frames"
-                        )?;
-                    }
-                    Road::XdpDriver => f.write_str("XDP")?,
-                    Road::XdpGeneric => f.write_str("generic XDP")?,
-                }
-                f.write_str(")")?;
+                write!(f, "{} is observed ({road})", interface.name)?;
                 if *swept > 0 {
                     write!(f, "; {swept} filters of an observer that was killed were removed")?;
                 }
@@ -552,6 +539,12 @@ impl Capture {
     /// Removes what is pinned. What is in the ring can still be drained, but not by another process.
     pub fn unpin(&mut self) {
         self.shelf = None;
+    }
+
+    /// The interfaces that are observed at the moment, and how.
+    pub fn roads(&self) -> impl Iterator<Item = (&Arc<Interface>, Road)> {
+        let attachments = self.slots.iter().filter_map(|slot| slot.attachment.as_ref());
+        attachments.map(|attachment| (&attachment.interface, attachment.road))
     }
 
     /// The interfaces that are observed at the moment.

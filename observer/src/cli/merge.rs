@@ -9,7 +9,8 @@ use tracing::level_filters::LevelFilter;
 
 use super::{AttachArg, Cli, Kea, Live, Output, Replay};
 use crate::capture::live::Attach;
-use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems, Server};
+use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems, Server, Socket};
+use crate::control;
 use crate::dialect::{self, DialectName};
 use crate::dispatch::{Filter, Words};
 use crate::hook::{Exposure, ProgramError, Spec, resolve_program};
@@ -102,6 +103,16 @@ impl Live {
             1 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         });
+        if let Some(path) = &self.control {
+            let is_none = path.as_os_str() == "none";
+            config.control.socket = if is_none { Socket::None } else { Socket::At(path.clone()) };
+        }
+        if let Some(name) = &self.control_group {
+            let unknown =
+                || usage(ErrorKind::ValueValidation, &format!("--control-group: there is no group {name:?}"));
+            config.control.group = Some(control::group(name).ok_or_else(unknown)?);
+        }
+        config.control.metrics = self.metrics.or(config.control.metrics);
         config.pins = self.pins.clone().into();
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);

@@ -1,6 +1,7 @@
 //! The facade for the event loop: a [`Schedule`], what each hook's mode needs, and the workers that carry it all out.
 
 mod child;
+mod durations;
 mod lane;
 mod process;
 mod progress;
@@ -17,6 +18,7 @@ use std::sync::mpsc::Sender;
 use std::task::{Context, Poll};
 
 use child::Child;
+use durations::HookDurations;
 use lane::{Lane, Task};
 pub use progress::{Call, Progress, Refused};
 use tokio::sync::mpsc;
@@ -27,6 +29,7 @@ use super::spawn::keep_statuses;
 use super::spec::Spec;
 use super::worker::{self, Order, Report, Run};
 use crate::clock::Clock;
+use crate::status;
 use crate::time::Timestamp;
 
 /// Runs hooks: submit calls, await [`Hooks::progress`], call [`Hooks::handle_timeout`] when it is due.
@@ -52,6 +55,7 @@ pub struct Hooks<K, I> {
     reports: mpsc::UnboundedReceiver<Report>,
     /// What happened and was not told yet.
     news: VecDeque<Progress<I>>,
+    durations: HookDurations,
 }
 
 impl<K, I> fmt::Debug for Hooks<K, I> {
@@ -81,6 +85,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             report_sender,
             reports,
             news: VecDeque::new(),
+            durations: HookDurations::default(),
         };
         hooks.replace(specs)?;
         Ok(hooks)
@@ -189,6 +194,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     pub fn try_progress(&mut self) -> Option<Progress<I>> {
         loop {
             if let Some(news) = self.news.pop_front() {
+                self.durations.note(&news, self.clock.now());
                 return Some(news);
             }
             if let Ok(report) = self.reports.try_recv() {
@@ -265,6 +271,25 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let counters = self.schedule.lane_counters(*id)?;
             Some((self.lane(*id)?.spec.name.as_str(), counters))
         })
+    }
+
+    /// How each hook of the configuration stands, in its order.
+    pub fn status(&self) -> Vec<status::Hook> {
+        let lanes = self.order.iter().filter_map(|id| Some((*id, self.lane(*id)?)));
+        lanes
+            .map(|(id, lane)| {
+                let counters = self.schedule.lane_counters(id).unwrap_or_default();
+                let (queued, running) = self.schedule.lane_load(id);
+                status::Hook {
+                    name: lane.spec.name.clone(),
+                    mode: lane.spec.mode.name().to_owned(),
+                    queued: queued as u64,
+                    running: running as u64,
+                    counts: counters.named().map(|(name, count)| (name.to_owned(), count)).collect(),
+                    durations: self.durations.of(&lane.spec.name),
+                }
+            })
+            .collect()
     }
 
     /// Calls that wait.

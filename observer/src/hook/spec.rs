@@ -67,6 +67,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+            Self::Stream { .. } => "stream",
+            Self::Batch { .. } => "batch",
+        }
+    }
+
     /// The window of a stream for which nothing else is said.
     pub const WINDOW: usize = 4_096;
 }

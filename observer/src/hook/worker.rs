@@ -128,8 +128,11 @@ fn work(clock: Clock, orders: &Receiver<Order>, reports: &mpsc::UnboundedSender<
     }
 }
 
+/// The pipe to a process, and what it is to read.
+type Fed = (OwnedFd, Vec<u8>);
+
 /// Starts the process; what it is still to be told comes back. The ends of pipes that are the process's are closed here.
-fn spawn(launcher: &Launcher, work: Work) -> (Result<Pid, Failure>, Option<(OwnedFd, Vec<u8>)>) {
+fn spawn(launcher: &Launcher, work: Work) -> (Result<Pid, Failure>, Option<Fed>) {
     match work {
         Work::Call { invocation, event, attempt } => (launcher.call(&invocation, event, attempt), None),
         Work::Stream(stdin, stdout) => (launcher.piped(stdin.as_raw_fd(), Some(stdout.as_raw_fd())), None),

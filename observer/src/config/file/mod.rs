@@ -15,8 +15,10 @@ mod value;
 
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::Gid;
 use toml::de::DeTable;
 use tracing::level_filters::LevelFilter;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub network: network::Options,
     /// `[limits]`
     pub limits: Limits,
+    /// `[control]`
+    pub control: Control,
     /// `[log]`
     pub log: Log,
     /// What an administrator should know, though it is no reason not to start.
@@ -95,6 +99,29 @@ impl Default for Capture {
             ebpf_log: log::LevelFilter::Off,
         }
     }
+}
+
+/// `[control]`: what can be asked of a running observer, and by whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The control socket.
+    pub socket: Socket,
+    /// Whose members may ask beside root and our own user.
+    pub group: Option<Gid>,
+    /// Where Prometheus finds the metrics.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Whether there is a control socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Socket {
+    /// At [`control::DEFAULT_PATH`](crate::control::DEFAULT_PATH), unless another observer has it or it cannot be made.
+    #[default]
+    Default,
+    /// Here, or it is an error.
+    At(PathBuf),
+    /// There is none.
+    None,
 }
 
 /// `[server]`: what is known of the DHCP server.
@@ -237,6 +264,7 @@ impl Config {
                 .map(|section| sections::network(&section))
                 .unwrap_or_default(),
             limits: top.table("limits").map(|section| sections::limits(&section)).unwrap_or_default(),
+            control: top.table("control").map(|section| sections::control(&section)).unwrap_or_default(),
             log: top.table("log").map(|section| sections::log(&section)).unwrap_or_default(),
             ..Self::default()
         };

@@ -7,9 +7,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::reader::{At, Section};
 use super::value::{self, DURATION};
-use super::{Capture, Interface, Limits, Log, Server};
+use super::{Capture, Control, Interface, Limits, Log, Server, Socket};
 use crate::capture::live::Attach;
 use crate::config::{HostnameFrom, KeaVersion, kea};
+use crate::control;
 use crate::logging::Format;
 use crate::seed;
 use crate::tracker::{Answers, network};
@@ -144,6 +145,29 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// `[control]`
+pub(super) fn control(section: &Section<'_, '_>) -> Control {
+    let socket = section.get("socket", "an absolute path or \"none\"", |value| match value.as_str()? {
+        "none" => Some(Socket::None),
+        path if path == control::DEFAULT_PATH => Some(Socket::Default),
+        _ => value::absolute(value).map(Socket::At),
+    });
+    let group = section.get("group", "the name or number of a group", value::name_or_number);
+    let found = group.as_ref().and_then(|group| control::group(&group.value));
+    if let (Some(group), None) = (&group, found) {
+        section.wrong(group.at, "group", format!("there is no group {:?}", group.value));
+    }
+    let metrics = section.get("metrics", "an address and port such as \"127.0.0.1:9167\"", |value| {
+        value.as_str()?.parse().ok()
+    });
+    section.finish();
+    Control {
+        socket: socket.map(|socket| socket.value).unwrap_or_default(),
+        group: found,
+        metrics: metrics.map(|metrics| metrics.value),
+    }
 }
 
 /// `[log]`

@@ -66,9 +66,21 @@ fn the_example_with_everything_in_it_is_sound_too() {
         });
         // What needs a file of somebody's server, and what belongs to another dialect, stays out.
         let key = key.filter(|key| {
-            !["kea_config", "seed", "script_on_renewal", "search_timeout", "retry_delay", "user ", "group "]
-                .iter()
-                .any(|name| key.starts_with(name))
+            ![
+                "kea_config",
+                "seed",
+                "script_on_renewal",
+                "leasefile_ro",
+                "domain",
+                "tags",
+                "log_dhcp",
+                "search_timeout",
+                "retry_delay",
+                "user ",
+                "group ",
+            ]
+            .iter()
+            .any(|name| key.starts_with(name))
         });
         text.push_str(key.unwrap_or(line));
         text.push('\n');

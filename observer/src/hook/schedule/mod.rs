@@ -395,6 +395,11 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         self.queued
     }
 
+    /// Jobs that wait in one lane, and those that were started or handed out.
+    pub fn lane_load(&self, id: LaneId) -> (usize, usize) {
+        self.lane(id).map_or((0, 0), |lane| (lane.queued, lane.running))
+    }
+
     /// Jobs that wait in one lane.
     pub fn lane_queued(&self, id: LaneId) -> usize {
         self.lane(id).map_or(0, |lane| lane.queued)
