@@ -1,6 +1,7 @@
 //! The command line.
 
 mod merge;
+mod reread;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use merge::MergeError;
+pub use reread::reader;
 
 use crate::capture::pin::{self, bpffs};
 use crate::config::file::DEFAULT_PATH;

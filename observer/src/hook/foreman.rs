@@ -52,11 +52,7 @@ impl Foreman {
     /// # Errors
     ///
     /// When the system has no room for another thread.
-    pub(super) fn worker(
-        &self,
-        clock: Clock,
-        reports: UnboundedSender<Report>,
-    ) -> io::Result<Sender<Order>> {
+    pub(super) fn worker(&self, clock: Clock, reports: UnboundedSender<Report>) -> io::Result<Sender<Order>> {
         self.ask(|answer| Errand::Worker(clock, reports, answer)).unwrap_or_else(|| Err(Errno::ESRCH.into()))
     }
 
