@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::capabilities;
 use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
@@ -121,6 +122,8 @@ pub async fn run(
     }
     let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {
+            // Everything is open, and no frame has been looked at yet.
+            capabilities::give_up_all_but(daemon.capture.needs()).context("privileges cannot be given up")?;
             let names: Vec<_> =
                 daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
             info!("ready: observing {}", names.join(", "));

@@ -140,7 +140,7 @@ impl Observer {
         .with_context(|| self.process.stderr())
     }
 
-    /// Its process id.
+    /// Its process, whose first thread is the event loop.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }

@@ -145,9 +145,7 @@ fn leases4() -> Fidelity {
     stage.calls(14);
     stage.judge(
         "leases of DHCPv4",
-        &[
-            "add", "old", "old", "old", "old", "add", "old", "old", "old", "old", "del", "del", "add", "add",
-        ],
+        &["add", "old", "old", "old", "old", "add", "old", "old", "old", "old", "del", "del", "add", "add"],
     )
 }
 
@@ -346,7 +344,11 @@ fn real_client(what: &str, client: Client, releases: bool) -> Fidelity {
     stage.judge(what, &[])
 }
 
-fn case(name: &'static str, results: &Sender<Fidelity>, run: impl FnOnce() -> Fidelity + Send + 'static) -> Case {
+fn case(
+    name: &'static str,
+    results: &Sender<Fidelity>,
+    run: impl FnOnce() -> Fidelity + Send + 'static,
+) -> Case {
     let results = results.clone();
     let work = move || {
         let fidelity = run();
