@@ -105,7 +105,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let kept = self.order.iter().find(|id| self.lane(**id).is_some_and(|lane| lane.spec == spec));
             order.push(kept.copied());
             if kept.is_none() {
-                fresh.push(Lane::<I>::prepare(spec, self.clock, &self.report_sender)?);
+                fresh.push(Lane::<I>::prepare(spec, self.clock, &self.report_sender, &self.foreman)?);
             }
         }
         for id in std::mem::take(&mut self.order) {
