@@ -13,7 +13,7 @@ pub use merge::MergeError;
 pub use reread::reader;
 
 use crate::capture::pin::{self, bpffs};
-use crate::config::file::DEFAULT_PATH;
+use crate::config::file::{DEFAULT_PATH, Store};
 use crate::config::{HostnameFrom, KeaVersion};
 use crate::control;
 use crate::dialect::DialectName;
@@ -143,6 +143,9 @@ pub struct Live {
     /// What outlives the process.
     #[command(flatten)]
     pub pins: Pins,
+    /// What is kept on disk.
+    #[command(flatten)]
+    pub state: State,
     /// Hooks that run side by side; those of one lease always run one after the other [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub max_hooks: Option<u16>,
@@ -171,6 +174,53 @@ pub struct Live {
     /// Say more: every hook; twice: every detail
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What is kept on disk.
+#[derive(Clone, Debug, Args)]
+pub struct State {
+    /// Directory in which leases and calls of hooks are kept over restarts; "none" keeps nothing [default:
+    /// /var/lib/dhcp-observer, and with --invocations none]
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "invocations")]
+    pub state_dir: Option<PathBuf>,
+    /// Keep nothing over restarts: the same as --state-dir none
+    #[arg(long, conflicts_with = "state_dir")]
+    pub no_state: bool,
+    /// What that is to survive: the death of the process, or a power cut too, for which each commit waits for the disk
+    /// [default: process]
+    #[arg(long, value_enum, value_name = "process|power")]
+    pub durability: Option<DurabilityArg>,
+}
+
+/// [`store::Durability`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DurabilityArg {
+    /// The death of the process
+    Process,
+    /// A power cut too
+    Power,
+}
+
+impl From<DurabilityArg> for store::Durability {
+    fn from(argument: DurabilityArg) -> Self {
+        match argument {
+            DurabilityArg::Process => Self::Process,
+            DurabilityArg::Power => Self::Power,
+        }
+    }
+}
+
+impl State {
+    /// Puts what is given in place of what is configured.
+    fn apply(&self, store: &mut Store) {
+        if let Some(directory) = &self.state_dir {
+            store.directory = (directory.as_os_str() != "none").then(|| directory.clone());
+        }
+        if self.no_state {
+            store.directory = None;
+        }
+        store.durability = self.durability.map_or(store.durability, Into::into);
+    }
 }
 
 /// What outlives the process.

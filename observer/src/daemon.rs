@@ -1,9 +1,9 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
 mod reload;
+mod restore;
 mod status;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::capabilities;
+use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
 use crate::clock::Clock;
@@ -22,8 +23,10 @@ use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
 use crate::seed;
+use crate::store::Archive;
 use crate::supervise;
 use crate::time::Timestamp;
+use crate::tracker::{LeaseChange, LeaseCursor, LeaseEvent};
 
 pub use reload::Reload;
 
@@ -31,6 +34,13 @@ pub use reload::Reload;
 const BUDGET: usize = 1_024;
 /// How often losses are looked for.
 const CHECK: Duration = Duration::from_secs(1);
+/// How often the store is told the time where nothing else is to be stored: what an observer that was killed seems to have
+/// been away longer than it was.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long deadlines wait at least while the store has no room.
+const NO_ROOM: Duration = Duration::from_millis(10);
+/// Places of the tables of leases that are looked at in one turn when all leases are to be stored again.
+const WALK: u32 = 4_096;
 
 /// The parts of a running observer.
 struct Daemon {
@@ -44,6 +54,10 @@ struct Daemon {
     started: Timestamp,
     /// Losses that were already reported.
     reported: Losses,
+    /// How far all leases were stored again, where that is wanted.
+    walk: Option<LeaseCursor>,
+    /// When the store was told the time.
+    noted: Timestamp,
 }
 
 /// What the rest of the system tells a running observer.
@@ -81,6 +95,14 @@ pub async fn run(
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
     seed::check(&config.server.seed)?;
+    let archive = match config.store.options() {
+        Some(options) => {
+            // Before a warning about the directory that is for the same reason.
+            check::privilege()?;
+            Some(Archive::open(options, Clock::new().now())?)
+        }
+        None => None,
+    };
     let mut capture = Capture::open(&capture_options(&config)?)?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
@@ -91,15 +113,14 @@ pub async fn run(
     let mut questions = status::serve(&config)?;
     // No frame is older than this: those that were captured while no observer ran are handled with their own times.
     let start = capture.oldest().unwrap_or_else(|| clock.now());
-    let started = clock.now();
+    let (started, reported, walk) = (clock.now(), Losses::default(), None);
     let mut daemon =
-        Daemon { config, capture, driver, delivery, clock, started, reported: Losses::default() };
+        Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
     daemon.links()?;
     for gap in daemon.capture.take_gaps() {
         error!("{gap}");
     }
-    let seeds = daemon.config.server.seed.clone();
-    let outcome = match daemon.seed(&seeds, start, &mut signals.stop).await {
+    let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {
             // Everything is open, and no frame has been looked at yet.
             capabilities::give_up_all_but(daemon.capture.needs()).context("privileges cannot be given up")?;
@@ -146,49 +167,24 @@ fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
 }
 
 impl Daemon {
-    /// Learns the leases that the server gave before. The files are read with the capture already attached: a change that
-    /// falls between the two is told twice, as a lease that is known and granted, rather than never.
-    ///
-    /// Says whether to go on.
-    async fn seed(
-        &mut self,
-        files: &[PathBuf],
-        start: Timestamp,
-        stop: &mut mpsc::Receiver<()>,
-    ) -> Result<bool> {
-        if files.is_empty() {
-            return Ok(true);
-        }
-        let seed = seed::read_all(files)?;
-        render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
-        info!("seeded: {} DHCPv4 and {} DHCPv6 leases", seed.leases4.len(), seed.leases6.len());
-        self.driver.seed(seed.leases4, seed.leases6);
-        // A file may be old, and all its leases over: that must not overrun the queue.
-        while let Some(due) = self.driver.poll_timeout().filter(|due| *due <= start) {
-            self.pass_time(due)?;
-            let Some(hooks) = self.delivery.hooks() else { continue };
-            while hooks.queued() > 0 {
-                tokio::select! {
-                    biased;
-                    _ = stop.recv() => return Ok(false),
-                    progress = hooks.drain() => if progress.is_none() { break },
-                }
-            }
-        }
-        Ok(true)
+    /// Lets every deadline at or before `now` happen, each by itself as far as the store is concerned.
+    fn pass_time(&mut self, now: Timestamp) -> Result<()> {
+        self.deadlines(now)?;
+        self.delivery.handle_timeout(now)?;
+        self.commit();
+        Ok(self.delivery.flush()?)
     }
 
-    /// Lets every deadline at or before `now` happen.
-    fn pass_time(&mut self, now: Timestamp) -> Result<()> {
+    /// Has the tracker do everything that is due at `now`.
+    fn deadlines(&mut self, now: Timestamp) -> Result<()> {
         let Self { driver, delivery, .. } = self;
-        let mut written = Ok(());
-        driver.handle_time(now, |event| {
-            if written.is_ok() {
-                written = delivery.handle_event(&event);
-            }
-        });
-        written.and_then(|()| delivery.handle_timeout(now))?;
-        Ok(delivery.flush()?)
+        deadlines(driver, delivery, now)?;
+        step(driver, delivery, |driver, sink| driver.handle_time(now, sink))
+    }
+
+    /// What was changed outside of a frame is one change.
+    fn commit(&mut self) {
+        commit(&mut self.driver, &mut self.delivery);
     }
 
     async fn observe(
@@ -201,18 +197,23 @@ impl Daemon {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let due = self.next_deadline().map(|due| due.since(self.clock.now()));
+            let has_room = self.delivery.has_room();
+            let least = if has_room { Duration::ZERO } else { NO_ROOM };
+            let due = self.next_deadline().map(|due| due.since(self.clock.now()).max(least));
             tokio::select! {
                 biased;
                 _ = signals.stop.recv() => return Ok(()),
                 Some(()) = signals.reload.recv() => self.reload(reload)?,
-                readiness = self.capture.ready() => {
+                readiness = self.capture.ready(), if has_room => {
                     if readiness.context("cannot wait for frames")? == Readiness::Links {
                         self.links()?;
                     }
                 }
-                _progress = self.delivery.progress() => {}
-                _ = check.tick() => self.report_losses(),
+                () = self.delivery.progress() => {}
+                _ = check.tick() => {
+                    self.report_losses();
+                    self.heartbeat();
+                }
                 Some(()) = tick(watchdog.as_mut()) => supervise::alive(),
                 Question { reply } = status::next(questions) => {
                     // Whoever asked may have gone.
@@ -220,7 +221,12 @@ impl Daemon {
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
             }
-            self.turn()?;
+            if self.delivery.has_room() {
+                self.turn()?;
+            } else {
+                self.delivery.handle_hooks(self.clock.now());
+            }
+            self.store_again();
         }
     }
 
@@ -236,40 +242,53 @@ impl Daemon {
         let now = self.clock.now();
         let Self { capture, driver, delivery, .. } = self;
         let mut written = Ok(());
-        let mut deliver = |event| {
+        let drained = capture.drain(BUDGET, |frame| {
             if written.is_ok() {
-                written = delivery.handle_event(&event);
+                written = deadlines(driver, delivery, frame.at)
+                    .and_then(|()| step(driver, delivery, |driver, sink| driver.handle_frame(frame, sink)));
             }
-        };
-        let drained = capture.drain(BUDGET, |frame| driver.handle_frame(frame, &mut deliver));
-        let is_empty = drained < BUDGET;
-        if is_empty {
-            driver.handle_time(now, &mut deliver);
-        }
+        });
         written?;
-        if is_empty {
-            delivery.handle_timeout(now)?;
+        if drained < BUDGET {
+            self.pass_time(now)?;
         }
-        delivery.flush()?;
-        if let Some(hooks) = self.delivery.hooks() {
-            // A hook whose end has not been heard of would count as hanging.
-            while hooks.try_progress().is_some() {}
-            hooks.handle_timeout(now);
-        }
+        self.delivery.flush()?;
+        self.delivery.handle_hooks(now);
         Ok(drained)
+    }
+
+    /// Tells the store the time now and then: the ring is empty, so nothing from before is still to come.
+    fn heartbeat(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.noted) >= HEARTBEAT && self.delivery.has_room() {
+            self.noted = now;
+            self.delivery.note_time(now);
+        }
+    }
+
+    /// Stores all leases again, a part in each turn, where the database has lost them.
+    fn store_again(&mut self) {
+        if self.delivery.take_wants_leases() {
+            self.walk = Some(LeaseCursor::default());
+        }
+        while self.delivery.has_room()
+            && let Some(cursor) = self.walk
+        {
+            let tracker = self.driver.tracker();
+            let (leases, next) = tracker.leases_from(cursor, WALK);
+            let mut leases: Vec<_> = leases.collect();
+            if next.is_none() {
+                leases.extend(tracker.servers4().map(LeaseChange::Server4));
+            }
+            self.walk = next;
+            self.delivery.append_leases(leases, next.is_none());
+        }
     }
 
     /// Delivers what was still waiting for something that will not be seen any more.
     fn last_words(&mut self) -> Result<()> {
-        let Self { driver, delivery, .. } = self;
-        let mut written = Ok(());
-        driver.finish(|event| {
-            if written.is_ok() {
-                written = delivery.handle_event(&event);
-            }
-        });
-        written?;
-        Ok(delivery.flush()?)
+        step(&mut self.driver, &mut self.delivery, |driver, sink| driver.finish(sink))?;
+        Ok(self.delivery.flush()?)
     }
 
     fn links(&mut self) -> Result<()> {
@@ -349,17 +368,21 @@ impl Daemon {
         if !kept {
             self.capture.unpin();
         }
+        let is_stored = self.delivery.pending() == 0;
         if let Some(hooks) = self.delivery.hooks()
-            && !hooks.is_idle()
+            && !(hooks.is_idle() && is_stored)
         {
             info!("detached; waiting for {} running and {} queued hooks", hooks.running(), hooks.queued());
-            tokio::select! {
-                () = async { while hooks.drain().await.is_some() {} } => {}
-                _ = stop.recv() => {
-                    error!("{} hooks were not waited for", hooks.unfinished().count());
-                }
+            let was_stopped = tokio::select! {
+                () = async { while self.delivery.drain().await {} } => false,
+                _ = stop.recv() => true,
+            };
+            if was_stopped && let Some(hooks) = self.delivery.hooks() {
+                error!("{} hooks were not waited for", hooks.unfinished().count());
             }
         }
+        self.delivery.note_time(self.clock.now());
+        self.delivery.close();
         eprintln!("{}", render::totals(&self.driver));
         if let Some(counters) = counters {
             eprintln!("{}", render::kernel_totals(&counters));
@@ -367,5 +390,40 @@ impl Daemon {
         if let Some(hooks) = self.delivery.hooks() {
             eprintln!("{}", render::hook_totals(&hooks.counters()));
         }
+        eprint!("{}", render::losses(&self.delivery.losses()));
+    }
+}
+
+/// Has the driver do one thing, and what came of it told and stored as one.
+fn step(
+    driver: &mut Driver,
+    delivery: &mut Delivery,
+    act: impl FnOnce(&mut Driver, &mut dyn FnMut(LeaseEvent)),
+) -> Result<()> {
+    let mut written = Ok(());
+    act(driver, &mut |event| {
+        if written.is_ok() {
+            written = delivery.handle_event(&event);
+        }
+    });
+    commit(driver, delivery);
+    Ok(written?)
+}
+
+/// Where there is a store: lets what is due at `now` happen one after the other, so that each is a change by itself.
+fn deadlines(driver: &mut Driver, delivery: &mut Delivery, now: Timestamp) -> Result<()> {
+    while delivery.keeps()
+        && let Some(due) = driver.poll_timeout().filter(|due| *due <= now)
+    {
+        let due = due.max(driver.now());
+        step(driver, delivery, |driver, sink| driver.handle_time(due, sink))?;
+    }
+    Ok(())
+}
+
+fn commit(driver: &mut Driver, delivery: &mut Delivery) {
+    if delivery.keeps() {
+        let latest = driver.now();
+        delivery.commit(std::iter::from_fn(|| driver.poll_change()), latest);
     }
 }

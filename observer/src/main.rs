@@ -104,7 +104,7 @@ fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Cloc
     let mut dispatch = Dispatch::new(routes);
     dispatch.set_lease_limit(config.limits.leases);
     if print {
-        return Ok(Delivery::to_stdout(dispatch, named));
+        return Ok(Delivery::to_stdout(dispatch, named, clock));
     }
     let specs = config.hooks.iter().filter_map(|hook| hook.spec.clone()).collect();
     Delivery::to_hooks(dispatch, specs, limits, clock).context("hooks cannot be run")
@@ -221,6 +221,7 @@ fn run_replay(options: &Replay) -> Result<()> {
             if let Some(hooks) = delivery.hooks() {
                 eprintln!("{}", render::hook_totals(&hooks.counters()));
             }
+            eprint!("{}", render::losses(&delivery.losses()));
             Ok(())
         }
     }

@@ -106,7 +106,10 @@ impl Observer {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
-        // Many observers run beside each other here, and the usual place is for one.
+        // Tests run side by side, and the usual directories are for one: whoever wants one says which.
+        if !arguments.iter().any(|argument| ["--state-dir", "--invocations"].contains(argument)) {
+            command.arg("--no-state");
+        }
         if !arguments.contains(&"--control") {
             command.args(["--control", "none"]);
         }

@@ -13,6 +13,7 @@ use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems
 use crate::control;
 use crate::dialect::{self, DialectName};
 use crate::dispatch::{Filter, Words};
+use crate::hook::isolation::{StockScript, refuse_stock_script};
 use crate::hook::{Exposure, ProgramError, Spec, resolve_program};
 
 /// The name of the one hook of a command line.
@@ -30,6 +31,9 @@ pub enum MergeError {
     /// The script of the command line cannot be run.
     #[error(transparent)]
     Script(#[from] ProgramError),
+    /// The script of the command line must not be run here.
+    #[error(transparent)]
+    Stock(#[from] StockScript),
     /// Others could change the script of the command line.
     #[error("{}, or allow it with --allow-writable", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Exposed(Vec<Exposure>),
@@ -114,6 +118,11 @@ impl Live {
         }
         config.control.metrics = self.metrics.or(config.control.metrics);
         config.pins = self.pins.clone().into();
+        self.state.apply(&mut config.store);
+        if self.output.invocations {
+            // Who only looks takes nothing from the daemon.
+            config.store.directory = None;
+        }
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries)?;
@@ -197,6 +206,7 @@ impl Output {
         if let Some(script) = &self.script {
             let cwd = std::env::current_dir().map_err(MergeError::Directory)?;
             let program = resolve_program(script, &cwd)?;
+            refuse_stock_script(&cwd.join(script))?;
             config.warnings.extend(program.warnings().iter().map(ToString::to_string));
             let exposures = program.exposures(None);
             if !self.allow_writable && !exposures.is_empty() {
@@ -220,7 +230,6 @@ impl Output {
             words: Words::default(),
             on_change: false,
             replay_on_start: false,
-            isolated: false,
             spec,
         });
         Ok(())

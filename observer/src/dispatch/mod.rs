@@ -15,7 +15,7 @@ mod words;
 
 use std::collections::VecDeque;
 
-use crate::dialect::{self, Call, Dialect, DialectName, Memory, Options};
+use crate::dialect::{self, Call, Dialect, DialectName, Memory, Options, kea};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseEvent, Limits};
 
@@ -83,6 +83,8 @@ mod owner {
 pub struct Dispatched {
     /// When it happened.
     pub at: Timestamp,
+    /// Kea's name for the occasion, where it has one.
+    pub hook_point: Option<&'static str>,
     /// Whom it concerns: the place of the hook in the configuration, and its call. In the order of the configuration, and
     /// for each hook in the order of its dialect. Never empty.
     pub calls: Vec<(usize, Call)>,
@@ -157,6 +159,17 @@ impl Dispatch {
         self.entries.iter().map(|entry| entry.remembered.over_limit()).sum()
     }
 
+    /// What hooks were not told of, or not all of it, by hook and name; only what there is.
+    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+        let of = |entry: &'_ Entry| {
+            let filter = ("filter_over_limit", entry.remembered.over_limit());
+            let all = entry.route.dialect.losses().into_iter().chain([filter]);
+            all.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        };
+        let entries = self.entries.iter().map(|entry| (entry.route.name.as_str(), of(entry)));
+        entries.filter(|(_, losses)| !losses.is_empty()).collect()
+    }
+
     /// Takes in one event, after the deadlines at or before it. May change what the polls answer.
     pub fn handle_event(&mut self, event: &LeaseEvent) {
         self.handle_timeout(event.at);
@@ -170,7 +183,7 @@ impl Dispatch {
             route.dialect.handle_event(event, wanted);
             drain(hook, route, &mut calls, memories);
         }
-        self.tell(event.at, calls);
+        self.tell(event.at, kea::hook_point(&event.occurrence), calls);
     }
 
     /// Lets every deadline of a dialect at or before `now` happen, in the order of the deadlines. May change what the
@@ -184,7 +197,7 @@ impl Dispatch {
                     drain(hook, route, &mut calls, &mut self.memories);
                 }
             }
-            self.tell(due, calls);
+            self.tell(due, None, calls);
         }
     }
 
@@ -214,9 +227,9 @@ impl Dispatch {
         }
     }
 
-    fn tell(&mut self, at: Timestamp, calls: Vec<(usize, Call)>) {
+    fn tell(&mut self, at: Timestamp, hook_point: Option<&'static str>, calls: Vec<(usize, Call)>) {
         if !calls.is_empty() {
-            self.dispatched.push_back(Dispatched { at, calls });
+            self.dispatched.push_back(Dispatched { at, hook_point, calls });
         }
     }
 }

@@ -24,8 +24,14 @@ const STACK: usize = 128 * 1024;
 
 /// What is to be done, and where to say how it went.
 enum Errand {
-    Worker(Clock, UnboundedSender<Report>, SyncSender<io::Result<Sender<Order>>>),
+    Worker(Kind, Clock, UnboundedSender<Report>, SyncSender<io::Result<Sender<Order>>>),
     Signal(Pid, Signal, SyncSender<Result<(), Errno>>),
+}
+
+/// Which worker.
+enum Kind {
+    Plain,
+    Isolated,
 }
 
 /// The way to the thread, which ends when this is dropped.
@@ -53,7 +59,25 @@ impl Foreman {
     ///
     /// When the system has no room for another thread.
     pub(super) fn worker(&self, clock: Clock, reports: UnboundedSender<Report>) -> io::Result<Sender<Order>> {
-        self.ask(|answer| Errand::Worker(clock, reports, answer)).unwrap_or_else(|| Err(Errno::ESRCH.into()))
+        self.made(Kind::Plain, clock, reports)
+    }
+
+    /// A worker whose processes are in namespaces that are theirs alone; see [`worker::start_isolated`].
+    ///
+    /// # Errors
+    ///
+    /// When the system has no room for another thread, or the thread cannot be taken apart from the machine.
+    pub(super) fn isolated_worker(
+        &self,
+        clock: Clock,
+        reports: UnboundedSender<Report>,
+    ) -> io::Result<Sender<Order>> {
+        self.made(Kind::Isolated, clock, reports)
+    }
+
+    fn made(&self, kind: Kind, clock: Clock, reports: UnboundedSender<Report>) -> io::Result<Sender<Order>> {
+        let made = self.ask(|answer| Errand::Worker(kind, clock, reports, answer));
+        made.unwrap_or_else(|| Err(Errno::ESRCH.into()))
     }
 
     /// Signals a process group whose leader has not been collected.
@@ -77,8 +101,11 @@ fn serve(errands: &Receiver<Errand>) {
     for errand in errands {
         // Whoever asks waits for the answer, or is gone.
         match errand {
-            Errand::Worker(clock, reports, answer) => {
+            Errand::Worker(Kind::Plain, clock, reports, answer) => {
                 let _ = answer.send(worker::start(clock, reports));
+            }
+            Errand::Worker(Kind::Isolated, clock, reports, answer) => {
+                let _ = answer.send(worker::start_isolated(clock, reports));
             }
             Errand::Signal(group, signal, answer) => {
                 let _ = answer.send(killpg(group, signal));

@@ -69,7 +69,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened, or there is no room for a thread.
+    /// When `/dev/null` cannot be opened, there is no room for a thread, or there are no namespaces for an isolated hook.
     pub fn new(specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         keep_statuses();
         let (report_sender, reports) = mpsc::unbounded_channel();
@@ -97,7 +97,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened; then everything is as it was.
+    /// When `/dev/null` cannot be opened, or there are no namespaces for an isolated hook; then everything is as it was.
     pub fn replace(&mut self, specs: Vec<Spec>) -> io::Result<()> {
         let mut fresh = Vec::new();
         let mut order = Vec::new();
@@ -105,7 +105,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let kept = self.order.iter().find(|id| self.lane(**id).is_some_and(|lane| lane.spec == spec));
             order.push(kept.copied());
             if kept.is_none() {
-                fresh.push(Lane::<I>::prepare(spec)?);
+                fresh.push(Lane::<I>::prepare(spec, self.clock, &self.report_sender, &self.foreman)?);
             }
         }
         for id in std::mem::take(&mut self.order) {
@@ -117,11 +117,11 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         for kept in order {
             let id = match kept {
                 Some(id) => Some(id),
-                None => fresh.next().map(|(spec, launcher)| {
+                None => fresh.next().map(|(spec, means)| {
                     // The latest of that name, if it is still there.
                     let before = self.lanes.iter().rev().find(|lane| lane.spec.name == spec.name);
                     let before = before.map(|lane| lane.id);
-                    let lane = Lane::new(&mut self.schedule, spec, launcher, before);
+                    let lane = Lane::new(&mut self.schedule, spec, means, before);
                     let id = lane.id;
                     self.lanes.push(lane);
                     id

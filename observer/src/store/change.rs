@@ -235,3 +235,20 @@ pub struct Counters {
     /// Dead letters in the outbox.
     pub dead: u64,
 }
+
+impl Counters {
+    /// What only grows, by name.
+    pub fn named(&self) -> [(&'static str, u64); 9] {
+        [
+            ("stored", self.stored),
+            ("in_memory", self.in_memory),
+            ("commits", self.commits),
+            ("degraded", self.degraded),
+            ("recovered", self.recovered),
+            ("moved_aside", self.moved_aside),
+            ("calls_refused", self.calls_refused),
+            ("dead_dropped", self.dead_dropped),
+            ("forgotten", self.forgotten),
+        ]
+    }
+}

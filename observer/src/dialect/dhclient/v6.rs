@@ -516,10 +516,15 @@ impl Clients {
     pub(super) fn recall(&mut self, value: &[u8]) {
         let Ok(memory) = serde_json::from_slice::<memory::Client6>(value) else { return };
         let duid = Identifier::new(&memory.duid);
-        if self.by_duid.contains_key(&duid) || self.leases >= self.limits.leases {
+        if self.by_duid.contains_key(&duid) {
             return;
         }
-        let leases: Vec<Lease> = memory.leases.into_iter().filter_map(recalled).collect();
+        let mut leases: Vec<Lease> = memory.leases.into_iter().filter_map(recalled).collect();
+        let over_limit = leases.split_off(leases.len().min(self.limits.leases.saturating_sub(self.leases)));
+        self.counters.leases_over_limit += over_limit.len() as u64;
+        if leases.is_empty() {
+            return;
+        }
         self.leases += leases.len();
         let slot = self.insert_client(Client {
             duid,

@@ -114,6 +114,20 @@ fn never_more_than_the_limit_run() {
     assert_eq!(starts(&mut schedule, at(9)), [0_u32; 0]);
 }
 
+/// What waited for its subject is older than what came after it and waits for nothing.
+#[test]
+fn one_at_a_time_is_in_the_order_of_the_events() {
+    let mut schedule = schedule::<&str, u32>(SHARED, LaneLimits { max_parallel: 1, ..LIMITS });
+    let jobs = (0..).zip(["a", "a", "b", "a", "b"]);
+    let ids: Vec<_> =
+        jobs.map(|(number, subject)| schedule.handle_invocation(at(0), [subject], number).unwrap()).collect();
+    for (number, id) in (0..).zip(ids) {
+        assert_eq!(starts(&mut schedule, at(1)), [number]);
+        schedule.handle_ended(id, at(1), Ended::Exited(0)).unwrap();
+    }
+    assert!(schedule.is_idle());
+}
+
 #[test]
 fn a_full_queue_refuses_the_newest_and_counts_it() {
     let mut schedule = schedule(Limits { max_running: 1, max_queued: 2, ..SHARED }, LIMITS);

@@ -188,3 +188,48 @@ async fn a_directory_that_the_user_may_not_enter_is_refused() {
     let (_scratch, ended) = look(attributes).await;
     assert_eq!(ended, Ended::CouldNotStart(Step::Directory, Errno::EACCES));
 }
+
+/// Where each call finds itself, in a line when it begins and one when it ends.
+const PLACE: &str = "exec >>\"$0\"; echo begin $(readlink /proc/self/ns/net) $(ls /sys/class/net | tr '\\n' ' '); sleep 0.1; echo end";
+
+#[tokio::test]
+async fn isolated_processes_share_namespaces_that_are_not_ours_and_run_one_after_the_other() {
+    if !is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    // They have a /tmp of their own; ours is seen through the root directory of this process.
+    let out = format!("/proc/{}/root{}", std::process::id(), scratch.path().join("out").display());
+    let out = std::ffi::CString::new(out).unwrap();
+    let attributes = Attributes {
+        isolated: true,
+        environment: vec![c"PATH=/bin:/usr/bin".to_owned()],
+        ..Attributes::default()
+    };
+    let arguments = vec![c"-c".to_owned(), std::ffi::CString::new(PLACE).unwrap(), out];
+    let mut hooks = hooks_of(vec![Spec { attributes, arguments, ..spec(Path::new("/bin/sh")) }]);
+    for (tag, interface) in [(0, "interface=one0"), (1, "interface=two0"), (2, "other=1")] {
+        submit(&mut hooks, tag, &[interface.as_bytes()]);
+    }
+    submit(&mut hooks, 3, &[b"interface=no/name"]);
+    let ended: Vec<_> = drained(&mut hooks).await.into_iter().map(|(_, _, ended, _)| ended).collect();
+    let refused = Ended::CouldNotStart(Step::Isolation, Errno::EINVAL);
+    assert_eq!(ended, [Ended::Exited(0), Ended::Exited(0), Ended::Exited(0), refused]);
+
+    let text = scratch.text("out");
+    let (lines, own) = (text.lines().collect::<Vec<_>>(), std::fs::read_link("/proc/self/ns/net").unwrap());
+    let begun = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        (words[1].clone(), words[2..].to_vec())
+    };
+    assert_eq!(
+        lines.iter().map(|line| &line[..3]).collect::<Vec<_>>(),
+        ["beg", "end", "beg", "end", "beg", "end"]
+    );
+    let places: Vec<_> = lines.iter().step_by(2).map(|line| begun(line)).collect();
+    assert!(places.iter().all(|(namespace, _)| *namespace == places[0].0), "{text}");
+    assert_ne!(places[0].0, own.to_str().unwrap());
+    let has = |place: usize, name: &str| places[place].1.iter().any(|found| found == name);
+    assert!(has(0, "one0") && !has(0, "two0"), "{text}");
+    assert!(has(1, "one0") && has(1, "two0") && has(2, "two0"), "{text}");
+}

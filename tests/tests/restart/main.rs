@@ -1,0 +1,5 @@
+//! What an observer keeps in its state directory, and what the next one makes of it.
+
+mod bench;
+mod killed;
+mod letters;
