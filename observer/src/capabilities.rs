@@ -139,17 +139,23 @@ mod tests {
         const KEEP: u64 = 1 << 13 | 1 << 39;
         let before = (get().unwrap(), status());
         std::thread::spawn(|| {
-            let expected = get().unwrap().permitted & KEEP;
+            const SETPCAP: u64 = 1 << 8;
+            let had = get().unwrap().permitted;
             give_up_all_but(KEEP).unwrap();
-            assert_eq!(get().unwrap(), Sets { effective: expected, permitted: expected, inheritable: 0 });
-            give_up_all_but(0).unwrap();
+            let kept = had & KEEP;
+            assert_eq!(get().unwrap(), Sets { effective: kept, permitted: kept, inheritable: 0 });
             for (name, value) in status() {
+                let value = u64::from_str_radix(&value, 16).unwrap();
                 match name.as_str() {
-                    "NoNewPrivs" => assert_eq!(value, "1"),
-                    "CapBnd" if expected == 0 => {}
-                    _ => assert_eq!(u64::from_str_radix(&value, 16), Ok(0), "{name}"),
+                    "CapPrm" | "CapEff" => assert_eq!(value, kept, "{name}"),
+                    "CapInh" | "CapAmb" => assert_eq!(value, 0, "{name}"),
+                    "CapBnd" if had & SETPCAP != 0 => assert_eq!(value & !KEEP, 0, "{name}"),
+                    "CapBnd" => {}
+                    _ => assert_eq!(value, 1, "{name}"),
                 }
             }
+            give_up_all_but(0).unwrap();
+            assert_eq!(get().unwrap(), Sets::default());
             assert_eq!(set(Sets { effective: 1, permitted: 1, inheritable: 0 }), Err(Errno::EPERM));
         })
         .join()

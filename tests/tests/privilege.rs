@@ -1,8 +1,9 @@
 //! What a running observer may still do, and that this is enough for its work.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -12,6 +13,7 @@ use observer_tests::inject::{AnswersFrom, replay_paced};
 use observer_tests::link::{Cable, End, veth};
 use observer_tests::need::Need;
 use observer_tests::observer::{Observer, binary};
+use observer_tests::process::Process;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
 use observer_tests::wait;
@@ -150,13 +152,39 @@ fn in_promiscuous_mode_packet_sockets_are_needed() {
 }
 
 #[test]
+fn who_is_not_root_and_was_given_capabilities_gives_them_up_too() {
+    require!(Need::Root, Need::Program("setpriv"));
+    let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+    chown(scratch.path(), Some(STRANGER), Some(STRANGER)).unwrap();
+    let hook = DumpHook::install(scratch.path()).unwrap();
+    let program = scratch.path().join("dhcp-observer");
+    assert!(Command::new("cp").arg(binary().unwrap()).arg(&program).status().unwrap().success());
+    let capabilities = "+bpf,+perfmon,+net_admin";
+    let mut command = cable.server.namespace.command("setpriv");
+    command.args([format!("--reuid={STRANGER}"), format!("--regid={STRANGER}"), "--clear-groups".to_owned()]);
+    command.args(["--inh-caps", capabilities, "--ambient-caps", capabilities]).arg(&program);
+    command.args(["--iface", "s0", "--no-pin", "--script"]).arg(hook.script()).current_dir(scratch.path());
+    let mut observer = Process::start("observer", command, scratch.path()).unwrap();
+    observer.wait_for_log("ready", SOON).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", observer.pid())).unwrap();
+    for name in ["CapPrm", "CapEff", "CapInh", "CapAmb"] {
+        assert_eq!(set(&status, name), 0, "{status}");
+    }
+    assert_eq!(line(&status, "NoNewPrivs"), "1");
+    let frames = Recording::named("kea-v4-dora").frames().unwrap();
+    replay_paced(&frames, 10.0, &cable.client, &cable.server, AnswersFrom::Observed).unwrap();
+    hook.wait_for(3, SOON).unwrap_or_else(|error| panic!("{error:#}\n{}", observer.stderr()));
+    assert!(observer.stop(SOON).unwrap().success(), "{}", observer.stderr());
+}
+
+#[test]
 fn a_script_that_a_stranger_owns_is_refused_at_the_start() {
     require!(Need::Root);
     let scratch = Scratch::new().unwrap();
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let hook = DumpHook::install(scratch.path()).unwrap();
-    std::os::unix::fs::chown(hook.script(), Some(STRANGER), None).unwrap();
-    let mut command = std::process::Command::new(binary().unwrap());
+    chown(hook.script(), Some(STRANGER), None).unwrap();
+    let mut command = Command::new(binary().unwrap());
     let output = command.args(["--iface", "lo", "--script"]).arg(hook.script()).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{told}");
