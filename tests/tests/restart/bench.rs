@@ -55,7 +55,7 @@ impl Bench {
             ["hook.sh", "log", "hold", "fail"].map(|name| scratch.path().join(name));
         let script = format!(
             "#!/bin/sh\n\
-             echo \"$1 ${{LEASE4_ADDRESS:-$LEASES4_AT0_ADDRESS}} $OBSERVER_EVENT_ID $OBSERVER_ATTEMPT \
+             echo \"$1 ${{LEASE4_ADDRESS:-${{LEASES4_AT0_ADDRESS:-none}}}} $OBSERVER_EVENT_ID $OBSERVER_ATTEMPT \
              ${{OBSERVER_LATE:-0}}${{OBSERVER_GAP:-0}}${{OBSERVER_REPLAY:-0}}\" >>{}\n\
              while [ -e {} ]; do /bin/sleep 0.05; done\n[ ! -e {} ]\n",
             log.display(),
@@ -65,6 +65,11 @@ impl Bench {
         fs::write(&hook, script).unwrap();
         fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         Self { cable, scratch, hook, log, hold, fail, _kea: kea, lives: 0 }
+    }
+
+    /// The hook's program.
+    pub fn hook(&self) -> &Path {
+        &self.hook
     }
 
     /// The state directory.
