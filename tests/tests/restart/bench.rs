@@ -47,7 +47,11 @@ impl Bench {
         let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
         let mut config = Config::plain(Family::V4).unwrap();
         if let Some(seconds) = lifetime {
-            config = config.set("valid-lifetime", seconds);
+            config = config
+                .set("min-valid-lifetime", 1)
+                .set("renew-timer", 1)
+                .set("rebind-timer", 2)
+                .set("valid-lifetime", seconds);
         }
         let directory = scratch.directory("kea").unwrap();
         let kea = Kea::start(&cable.server.namespace, &directory, config, Path::new("/bin/true")).unwrap();
