@@ -1,5 +1,7 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
+mod gap;
+mod passage;
 mod reload;
 mod restore;
 mod status;
@@ -116,10 +118,8 @@ pub async fn run(
     let (started, reported, walk) = (clock.now(), Losses::default(), None);
     let mut daemon =
         Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
+    daemon.delivery.set_start(started);
     daemon.links()?;
-    for gap in daemon.capture.take_gaps() {
-        error!("{gap}");
-    }
     let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {
             // Everything is open, and no frame has been looked at yet.
@@ -212,6 +212,7 @@ impl Daemon {
                 () = self.delivery.progress() => {}
                 _ = check.tick() => {
                     self.report_losses();
+                    self.tell_gaps()?;
                     self.heartbeat();
                 }
                 Some(()) = tick(watchdog.as_mut()) => supervise::alive(),
@@ -343,9 +344,6 @@ impl Daemon {
     /// Looks at the counters of the eBPF programs, and says what they tell of lost frames.
     fn look_at_counters(&mut self) -> Option<Counters> {
         let counters = self.capture.look();
-        for gap in self.capture.take_gaps() {
-            error!("{gap}");
-        }
         counters.inspect_err(|error| warn!("the counters of the eBPF programs cannot be used: {error}")).ok()
     }
 
@@ -364,6 +362,9 @@ impl Daemon {
             error!("{error:#}");
         }
         self.report_losses();
+        if let Err(error) = self.tell_gaps() {
+            error!("{error:#}");
+        }
         let counters = self.capture.counters().ok();
         if !kept {
             self.capture.unpin();

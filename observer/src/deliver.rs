@@ -156,6 +156,23 @@ impl Delivery {
         self.pump()
     }
 
+    /// Says when this life began: calls of what happened before are marked as late.
+    pub fn set_start(&mut self, start: Timestamp) {
+        self.dispatch.set_start(start);
+    }
+
+    /// The hooks that are to be told at the start of the leases that there are are told of this one.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    pub fn announce(&mut self, hooks: &[usize], event: &LeaseEvent) -> io::Result<()> {
+        for &hook in hooks {
+            self.dispatch.announce(hook, event);
+        }
+        self.pump()
+    }
+
     /// Lets every deadline of a dialect at or before `now` happen. The hooks' own deadlines are apart, because those are
     /// about processes, and a capture file has none.
     ///
@@ -234,6 +251,7 @@ impl Delivery {
 
     /// Notes a time in which frames may have been missed.
     pub fn note_gap(&mut self, gap: Gap) {
+        self.dispatch.add_gap(gap.from, gap.until);
         if let Some(keep) = &mut self.keep {
             keep.handle_gap(gap);
         }

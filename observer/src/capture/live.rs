@@ -550,6 +550,13 @@ impl Capture {
         attachments.map(|attachment| (&attachment.interface, attachment.road))
     }
 
+    /// Whether everything goes on where an earlier observer left it, so that nothing was missed between the two but what
+    /// [`Capture::take_gaps`] says.
+    pub fn is_continued(&self) -> bool {
+        let mut attachments = self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).peekable();
+        attachments.peek().is_some() && attachments.all(|attachment| attachment.is_taken_over())
+    }
+
     /// The interfaces that are observed at the moment.
     pub fn attached(&self) -> impl Iterator<Item = &Arc<Interface>> {
         self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).map(|attachment| &attachment.interface)

@@ -108,6 +108,14 @@ impl Keep {
         self.names = routes.into_iter().map(|(name, ..)| name).collect();
     }
 
+    /// Forgets what hooks remember.
+    pub fn forget_memories(&mut self) {
+        let all: Vec<_> = self.memories.keys().cloned().collect();
+        for (hook, key) in all {
+            self.remember(hook, Memory { key, value: None });
+        }
+    }
+
     /// What the hooks remember: the place of the hook, key and value.
     pub(super) fn memories(&self) -> impl Iterator<Item = (usize, &[u8], &[u8])> {
         self.memories.iter().filter(|((_, key), _)| key != IDENTITY).filter_map(|((hook, key), value)| {
