@@ -182,9 +182,12 @@ impl Dispatch {
         self.routes().any(|route| route.dialect.wants_heard())
     }
 
-    /// Leases of which a filter could not remember whether their hook is told of them, for want of room.
-    pub fn over_limit(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.remembered.over_limit()).sum()
+    /// What had no room, with its name: leases of which a filter could not remember whether their hook is told of them, and
+    /// leases that a dialect could not follow.
+    pub fn over_limit(&self) -> [(&'static str, u64); 2] {
+        let filters = self.entries.iter().map(|entry| entry.remembered.over_limit()).sum();
+        let dialects = self.routes().map(|route| route.dialect.over_limit()).sum();
+        [("filters_over_limit", filters), ("dialects_over_limit", dialects)]
     }
 
     /// What hooks were not told of, or not all of it, by hook and name; only what there is.
