@@ -1,6 +1,7 @@
 //! The command line.
 
 mod merge;
+mod reread;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use merge::MergeError;
+pub use reread::reader;
 
 use crate::capture::pin::{self, bpffs};
 use crate::config::file::{DEFAULT_PATH, Store};
@@ -304,7 +306,7 @@ pub struct Replay {
 /// What the network says beside leases.
 #[derive(Debug, Args)]
 pub struct Network {
-    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict; or all
+    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict, gap; or all
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub network_events: Vec<NetworkEventArg>,
     /// Seconds after which a question that nobody has answered is unanswered [default: 10]
@@ -327,6 +329,8 @@ pub enum NetworkEventArg {
     PoolExhausted,
     /// Two clients want one address
     Conflict,
+    /// Frames were missed, because the ring was full or no observer ran
+    Gap,
 }
 
 impl NetworkEventArg {
@@ -338,6 +342,7 @@ impl NetworkEventArg {
             Self::Nak => vec![network::Kind::Nak],
             Self::PoolExhausted => vec![network::Kind::PoolExhausted],
             Self::Conflict => vec![network::Kind::Conflict],
+            Self::Gap => vec![network::Kind::Gap],
         }
     }
 }
@@ -404,6 +409,9 @@ pub struct Output {
     /// Hook script, started for every event: the one hook of a command line without a file
     #[arg(long, value_name = "PATH", conflicts_with = "invocations")]
     pub script: Option<PathBuf>,
+    /// Run the script although somebody other than root could change it or replace it
+    #[arg(long, requires = "script", conflicts_with = "invocations")]
+    pub allow_writable: bool,
     /// Start nothing; print each call as a JSON object on a line of its own. With a file: the calls of its hooks
     #[arg(long)]
     pub invocations: bool,

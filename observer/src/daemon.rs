@@ -1,5 +1,7 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
+mod gap;
+mod passage;
 mod reload;
 mod restore;
 mod status;
@@ -11,6 +13,7 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::capabilities;
 use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
@@ -116,12 +119,12 @@ pub async fn run(
     let (started, reported, walk) = (clock.now(), Losses::default(), None);
     let mut daemon =
         Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
+    daemon.delivery.set_start(started);
     daemon.links()?;
-    for gap in daemon.capture.take_gaps() {
-        error!("{gap}");
-    }
     let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {
+            // Everything is open, and no frame has been looked at yet.
+            capabilities::give_up_all_but(daemon.capture.needs()).context("privileges cannot be given up")?;
             let names: Vec<_> =
                 daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
             info!("ready: observing {}", names.join(", "));
@@ -211,6 +214,7 @@ impl Daemon {
                 () = self.delivery.progress() => {}
                 _ = check.tick() => {
                     self.report_losses();
+                    self.tell_gaps()?;
                     self.heartbeat();
                 }
                 Some(()) = tick(watchdog.as_mut()) => supervise::alive(),
@@ -346,9 +350,6 @@ impl Daemon {
     /// Looks at the counters of the eBPF programs, and says what they tell of lost frames.
     fn look_at_counters(&mut self) -> Option<Counters> {
         let counters = self.capture.look();
-        for gap in self.capture.take_gaps() {
-            error!("{gap}");
-        }
         counters.inspect_err(|error| warn!("the counters of the eBPF programs cannot be used: {error}")).ok()
     }
 
@@ -367,6 +368,9 @@ impl Daemon {
             error!("{error:#}");
         }
         self.report_losses();
+        if let Err(error) = self.tell_gaps() {
+            error!("{error:#}");
+        }
         let counters = self.capture.counters().ok();
         if !kept {
             self.capture.unpin();
@@ -393,6 +397,7 @@ impl Daemon {
         if let Some(hooks) = self.delivery.hooks() {
             eprintln!("{}", render::hook_totals(&hooks.counters()));
         }
+        eprint!("{}", render::losses(&self.delivery.losses()));
     }
 }
 

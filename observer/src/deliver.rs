@@ -47,7 +47,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened.
+    /// As [`Hooks::new`].
     pub fn to_hooks(dispatch: Dispatch, specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         let hooks = Hooks::new(specs, limits.clone(), clock)?;
         Ok(Self::new(dispatch, first_event(clock), Outlet::Hooks(Box::new(hooks)), limits, clock))
@@ -107,11 +107,16 @@ impl Delivery {
         hooks.set_limits(self.limits.clone());
     }
 
+    /// What hooks were not told of; see [`Dispatch::losses`].
+    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+        self.dispatch.losses()
+    }
+
     /// Tells other hooks from now on, without losing what is under way; see [`Dispatch::replace`] and [`Hooks::replace`].
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened; then everything is as it was.
+    /// As [`Hooks::replace`].
     pub fn replace(&mut self, routes: Vec<Route>, specs: Vec<Spec>, limits: Limits) -> io::Result<()> {
         if let Outlet::Hooks(hooks) = &mut self.outlet {
             if let Some(keep) = &mut self.keep {
@@ -149,6 +154,23 @@ impl Delivery {
     /// When standard output cannot be written.
     pub fn handle_event(&mut self, event: &LeaseEvent) -> io::Result<()> {
         self.dispatch.handle_event(event);
+        self.pump()
+    }
+
+    /// Says when this life began: calls of what happened before are marked as late.
+    pub fn set_start(&mut self, start: Timestamp) {
+        self.dispatch.set_start(start);
+    }
+
+    /// The hooks that are to be told at the start of the leases that there are are told of this one.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    pub fn announce(&mut self, hooks: &[usize], event: &LeaseEvent) -> io::Result<()> {
+        for &hook in hooks {
+            self.dispatch.announce(hook, event);
+        }
         self.pump()
     }
 
@@ -237,6 +259,7 @@ impl Delivery {
 
     /// Notes a time in which frames may have been missed.
     pub fn note_gap(&mut self, gap: Gap) {
+        self.dispatch.add_gap(gap.from, gap.until);
         if let Some(keep) = &mut self.keep {
             keep.handle_gap(gap);
         }

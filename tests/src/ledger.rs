@@ -146,8 +146,13 @@ mod tests {
 
     const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-    const DEEDS: [Deed; 5] =
-        [Deed::Given(A, 101), Deed::Given(B, 102), Deed::Given(A, 103), Deed::Released(A), Deed::Given(B, 104)];
+    const DEEDS: [Deed; 5] = [
+        Deed::Given(A, 101),
+        Deed::Given(B, 102),
+        Deed::Given(A, 103),
+        Deed::Released(A),
+        Deed::Given(B, 104),
+    ];
 
     fn lines(text: &str) -> Vec<Line> {
         text.lines().map(|line| Line::parse(line.trim()).unwrap()).collect()

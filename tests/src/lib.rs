@@ -38,6 +38,7 @@ pub mod inject;
 pub mod call;
 pub mod compare;
 pub mod dhclient;
+pub mod dnsmasq;
 pub mod hook;
 
 pub mod kea;

@@ -140,6 +140,11 @@ impl Observer {
         .with_context(|| self.process.stderr())
     }
 
+    /// Its process, whose first thread is the event loop.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// What it has written to its log so far.
     pub fn log(&self) -> String {
         self.process.stderr()

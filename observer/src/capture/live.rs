@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use aya::EbpfLoader;
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::util::KernelVersion;
 use aya_log::EbpfLogger;
 use dhcp_observer_ebpf::{COUNTER_COUNT, OBJECT, RING_BYTES, globals, maps};
 use log::{LevelFilter, Log};
+use nix::unistd::geteuid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -20,6 +22,7 @@ pub use super::check::CaptureError;
 pub use super::counters::Counters;
 use super::gap::{Gap, GapReason};
 use super::interfaces::{self, Link, Watch};
+use super::needs::{self, Situation};
 use super::pin::left::{Left, LeftLinks};
 use super::pin::state::State;
 use super::pin::{self, PinError, Shelf};
@@ -591,9 +594,32 @@ impl Capture {
         attachments.map(|attachment| (&attachment.interface, attachment.road))
     }
 
+    /// Whether everything goes on where an earlier observer left it, so that nothing was missed between the two but what
+    /// [`Capture::take_gaps`] says.
+    pub fn is_continued(&self) -> bool {
+        let mut attachments = self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).peekable();
+        attachments.peek().is_some() && attachments.all(|attachment| attachment.is_taken_over())
+    }
+
     /// The interfaces that are observed at the moment.
     pub fn attached(&self) -> impl Iterator<Item = &Arc<Interface>> {
         self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).map(|attachment| &attachment.interface)
+    }
+
+    /// The capabilities without which this capture could not go on: interfaces that come, frames, counters, detaching. A bit
+    /// for each by its number. Everything else may be given up.
+    pub fn needs(&self) -> u64 {
+        let mut roads = self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).peekable();
+        let is_attached = roads.peek().is_some();
+        let has_filters = roads.any(Attachment::has_filters);
+        needs::capabilities(Situation {
+            attach: self.programs.attach,
+            filters: is_attached.then_some(has_filters),
+            promiscuous: self.programs.promiscuous,
+            pinned: self.shelf.is_some(),
+            root: geteuid().is_root(),
+            kernel: KernelVersion::current().map(|version| version.code()).unwrap_or_default(),
+        })
     }
 
     fn rescan(&mut self, links: &[Link], gone: &[u32]) {

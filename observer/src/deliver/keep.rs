@@ -118,6 +118,14 @@ impl Keep {
         self.names = routes.into_iter().map(|(name, ..)| name).collect();
     }
 
+    /// Forgets what hooks remember.
+    pub fn forget_memories(&mut self) {
+        let all: Vec<_> = self.memories.keys().cloned().collect();
+        for (hook, key) in all {
+            self.remember(hook, Memory { key, value: None });
+        }
+    }
+
     /// What the hooks remember: the place of the hook, key and value.
     pub(super) fn memories(&self) -> impl Iterator<Item = (usize, &[u8], &[u8])> {
         self.memories.iter().filter(|((_, key), _)| key != IDENTITY).filter_map(|((hook, key), value)| {
@@ -256,8 +264,10 @@ impl Keep {
         let mut asked = Asked::default();
         match report {
             Report::Stored { up_to, .. } => {
-                while let Some((_, submissions)) = self.waiting.pop_front_if(|(ticket, _)| *ticket <= up_to) {
-                    asked.ready.extend(submissions);
+                while self.waiting.front().is_some_and(|(ticket, _)| *ticket <= up_to) {
+                    asked.ready.extend(
+                        self.waiting.pop_front().into_iter().flat_map(|(_, submissions)| submissions),
+                    );
                 }
                 self.append_waiting();
             }

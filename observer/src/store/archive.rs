@@ -35,6 +35,8 @@ pub(super) const INCOMPLETE: &str = "incomplete";
 pub(super) const CLEAN: &str = "clean_shutdown";
 /// The boot in which the last life began.
 const BOOT: &str = "boot_id";
+/// How far the wall clock was from the time since that boot, in nanoseconds.
+const OFFSET: &str = "wall_offset_ns";
 
 /// The kernel's name for the time since it was booted.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -47,6 +49,7 @@ const EVENTS_A_SECOND: i64 = 1_000;
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     boot_id: String,
+    wall_offset: i64,
 }
 
 /// What an earlier life has left, but for leases and memories, which may be many: see [`Archive::leases4`] and those
@@ -61,6 +64,8 @@ pub struct Restored {
     pub read_up_to: Option<RingPlace>,
     /// Whether the machine has been booted since.
     pub rebooted: bool,
+    /// How far the wall clock of the last life was from the time since boot, in nanoseconds.
+    pub wall_offset: Option<i64>,
     /// Whether the last life that could write here ended as it should, and said so. False also of a new database.
     pub clean: bool,
     /// Whether the last life knew leases or memories that are not here.
@@ -82,6 +87,7 @@ impl Restored {
         self.next_event = u64::try_from(last).unwrap_or(0) + 1;
         self.latest = meta::<i64>(connection, LATEST)?.map(Timestamp::from_nanos);
         self.rebooted = meta::<String>(connection, BOOT)?.is_some_and(|boot| boot != session.boot_id);
+        self.wall_offset = meta(connection, OFFSET)?;
         let place = (meta::<u32>(connection, RING)?, meta::<i64>(connection, READ_UP_TO)?);
         if let ((Some(ring), Some(octets)), false) = (place, self.rebooted) {
             self.read_up_to = u64::try_from(octets).ok().map(|octets| RingPlace { ring, octets });
@@ -135,7 +141,7 @@ impl Archive {
             unwritable: None,
             ledger: Ledger::default(),
             begun: false,
-            session: Session { boot_id },
+            session: Session { boot_id, wall_offset: Clock::new().offset() },
             restored: Restored::default(),
             places: Places::default(),
             fault: None,
@@ -308,6 +314,7 @@ impl Archive {
 pub(super) fn begin(connection: &Connection, session: &Session) -> Result<()> {
     outbox::begin_again(connection)?;
     write_meta(connection, CLEAN, 0)?;
+    write_meta(connection, OFFSET, session.wall_offset)?;
     write_meta(connection, BOOT, &session.boot_id)
 }
 

@@ -38,7 +38,8 @@ fn a_noisy_client_does_not_starve_the_hooks_of_others() {
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let server = &cable.server;
     let observer =
-        Observer::start(&server.namespace, scratch.path(), server.name, &script, &["--max-hooks", "1"]).unwrap();
+        Observer::start(&server.namespace, scratch.path(), server.name, &script, &["--max-hooks", "1"])
+            .unwrap();
     let (peer, own) =
         (PacketSocket::open_to_send(&cable.client).unwrap(), PacketSocket::open_to_send(server).unwrap());
     let over = AtomicBool::new(false);

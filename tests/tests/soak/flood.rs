@@ -248,7 +248,8 @@ fn starvation_and_forgery() {
     // Nothing is made up.
     let foreign = ended.count("tracker", "foreign_answers");
     assert!(foreign <= forged, "{foreign} of {forged}: {}", ended.stderr);
-    let expected = |address: &Ipv4Addr| address.octets()[0] == 10 || address.octets()[..3] == SERVER.octets()[..3];
+    let expected =
+        |address: &Ipv4Addr| address.octets()[0] == 10 || address.octets()[..3] == SERVER.octets()[..3];
     assert!(told.iter().all(expected), "{told:?}");
     assert!(told.iter().all(|address| address.octets()[..2] != [10, 66]), "a forged lease was told");
     let of_real = told.iter().filter(|address| address.octets()[0] == 192).count();
@@ -257,7 +258,12 @@ fn starvation_and_forgery() {
         assert_eq!((foreign, of_scripted), (forged, (during + after) as usize), "{}", ended.stderr);
         assert!(of_real >= 2, "the real client's lease and renewal: {told:?}");
     }
-    assert_eq!(ended.count("tracker", "leases4") as usize, of_scripted + usize::from(of_real > 0), "{}", ended.stderr);
+    assert_eq!(
+        ended.count("tracker", "leases4") as usize,
+        of_scripted + usize::from(of_real > 0),
+        "{}",
+        ended.stderr
+    );
     let told_of = format!("{of_scripted} of {} leases told in the flood and after it", during + after);
     report(
         "flood",
@@ -320,7 +326,10 @@ fn more_leases_than_there_is_room_for() {
     assert!((255 - lost.min(255)..=255).contains(&lines), "{lines} of the first 255 leases were told");
     report(
         "flood of leases",
-        &format!("{frames} given, {lost} lost, room for {ROOM}: {over} told and not remembered; peak memory {}", mebibytes(peak)),
+        &format!(
+            "{frames} given, {lost} lost, room for {ROOM}: {over} told and not remembered; peak memory {}",
+            mebibytes(peak)
+        ),
     );
 }
 
@@ -348,5 +357,8 @@ fn a_flood_past_an_observer_that_stands_still() {
     // The frames alone fill the ring, each with the head of its record.
     assert!(lost >= frames.saturating_sub(SMALL / 286), "{handled} of {frames} fitted");
     assert_eq!(addresses(&hook), [Ipv4Addr::new(10, 0, 0, 1)]);
-    report("flood of a stopped observer", &format!("{frames} frames: {handled} handled + {lost} lost = all that arrived"));
+    report(
+        "flood of a stopped observer",
+        &format!("{frames} frames: {handled} handled + {lost} lost = all that arrived"),
+    );
 }
