@@ -242,7 +242,9 @@ impl Keep {
         let mut asked = Asked::default();
         match report {
             Report::Stored { up_to, .. } => {
-                while let Some((_, submissions)) = self.waiting.pop_front_if(|(ticket, _)| *ticket <= up_to) {
+                while self.waiting.front().is_some_and(|(ticket, _)| *ticket <= up_to)
+                    && let Some((_, submissions)) = self.waiting.pop_front()
+                {
                     asked.ready.extend(submissions);
                 }
                 self.append_waiting();
