@@ -1,6 +1,7 @@
 //! The command line.
 
 mod merge;
+mod reread;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use merge::MergeError;
+pub use reread::reader;
 
 use crate::capture::pin::{self, bpffs};
 use crate::config::file::{DEFAULT_PATH, Store};
@@ -422,6 +424,9 @@ pub struct Output {
     /// Hook script, started for every event: the one hook of a command line without a file
     #[arg(long, value_name = "PATH", conflicts_with = "invocations")]
     pub script: Option<PathBuf>,
+    /// Run the script although somebody other than root could change it or replace it
+    #[arg(long, requires = "script", conflicts_with = "invocations")]
+    pub allow_writable: bool,
     /// Start nothing; print each call as a JSON object on a line of its own. With a file: the calls of its hooks
     #[arg(long)]
     pub invocations: bool,

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::capabilities;
 use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
@@ -96,7 +97,7 @@ pub async fn run(
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
     seed::check(&config.server.seed)?;
-    let archive = match config.store.options() {
+    let mut archive = match config.store.options() {
         Some(options) => {
             // Before a warning about the directory that is for the same reason.
             check::privilege()?;
@@ -104,7 +105,8 @@ pub async fn run(
         }
         None => None,
     };
-    let mut capture = Capture::open(&capture_options(&config)?)?;
+    let stored = archive.as_mut().and_then(|archive| archive.restored().read_up_to);
+    let mut capture = Capture::open(&CaptureOptions { stored, ..capture_options(&config)? })?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
     let mut driver = Driver::new(server, config.capture.answers, config.limits.into());
@@ -124,6 +126,8 @@ pub async fn run(
     daemon.links()?;
     let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {
+            // Everything is open, and no frame has been looked at yet.
+            capabilities::give_up_all_but(daemon.capture.needs()).context("privileges cannot be given up")?;
             let names: Vec<_> =
                 daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
             info!("ready: observing {}", names.join(", "));
@@ -163,6 +167,7 @@ fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
         ebpf_log: config.capture.ebpf_log,
         wait: is_waited_for,
         pins: config.pins.clone(),
+        stored: None,
     })
 }
 
@@ -243,10 +248,13 @@ impl Daemon {
         let now = self.clock.now();
         let Self { capture, driver, delivery, .. } = self;
         let mut written = Ok(());
-        let drained = capture.drain(BUDGET, |frame| {
+        let drained = capture.drain_placed(BUDGET, |frame, behind| {
             if written.is_ok() {
-                written = deadlines(driver, delivery, frame.at)
-                    .and_then(|()| step(driver, delivery, |driver, sink| driver.handle_frame(frame, sink)));
+                written = deadlines(driver, delivery, frame.at).and_then(|()| {
+                    // What comes of the frame is stored together with the word that it was read.
+                    delivery.set_read_up_to(behind);
+                    step(driver, delivery, |driver, sink| driver.handle_frame(frame, sink))
+                });
             }
         });
         written?;
@@ -295,7 +303,7 @@ impl Daemon {
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
-                Change::Attached { .. } | Change::Pinned { .. } => info!("{change}"),
+                Change::Attached { .. } | Change::Pinned { .. } | Change::Rewound { .. } => info!("{change}"),
                 Change::Gone { .. } | Change::Unpinned { .. } | Change::ClockSet { .. } => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
@@ -309,7 +317,8 @@ impl Daemon {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
         let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
         let Counters { overtaken, .. } = self.look_at_counters().unwrap_or_default();
-        let over_limit = self.driver.counters().leases_over_limit;
+        let of_hooks: u64 = self.delivery.over_limit().iter().map(|(_, count)| count).sum();
+        let over_limit = self.driver.counters().leases_over_limit + of_hooks;
         let network = self.driver.network_counters().left_out;
         let losses = Losses { overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);
@@ -391,6 +400,7 @@ impl Daemon {
         if let Some(hooks) = self.delivery.hooks() {
             eprintln!("{}", render::hook_totals(&hooks.counters()));
         }
+        eprint!("{}", render::losses(&self.delivery.losses()));
     }
 }
 

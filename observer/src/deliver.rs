@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::dispatch::{Dispatch, Dispatched, Route};
+use crate::frame::RingPlace;
 use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec};
 use crate::render;
 use crate::store::{CallId, Gap, Report, StoredCall};
@@ -50,7 +51,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened.
+    /// As [`Hooks::new`].
     pub fn to_hooks(dispatch: Dispatch, specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         let hooks = Hooks::new(specs, limits.clone(), clock)?;
         Ok(Self::new(dispatch, first_event(clock), Outlet::Hooks(Box::new(hooks)), limits, clock))
@@ -110,11 +111,16 @@ impl Delivery {
         hooks.set_limits(self.limits.clone());
     }
 
+    /// What hooks were not told of; see [`Dispatch::losses`].
+    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+        self.dispatch.losses()
+    }
+
     /// Tells other hooks from now on, without losing what is under way; see [`Dispatch::replace`] and [`Hooks::replace`].
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened; then everything is as it was.
+    /// As [`Hooks::replace`].
     pub fn replace(&mut self, routes: Vec<Route>, specs: Vec<Spec>, limits: Limits) -> io::Result<()> {
         if let Outlet::Hooks(hooks) = &mut self.outlet {
             if let Some(keep) = &mut self.keep {
@@ -259,6 +265,13 @@ impl Delivery {
         }
     }
 
+    /// Says up to where the ring is read, for what is committed from now on. `None` leaves it as it was.
+    pub fn set_read_up_to(&mut self, place: Option<RingPlace>) {
+        if let (Some(keep), Some(place)) = (&mut self.keep, place) {
+            keep.set_read_up_to(place);
+        }
+    }
+
     /// Notes a time in which frames may have been missed.
     pub fn note_gap(&mut self, gap: Gap) {
         self.dispatch.add_gap(gap.from, gap.until);
@@ -275,6 +288,11 @@ impl Delivery {
         if let Some(keep) = &mut self.keep {
             keep.note_time(latest);
         }
+    }
+
+    /// What filters and dialects had no room for, with its name.
+    pub fn over_limit(&self) -> [(&'static str, u64); 2] {
+        self.dispatch.over_limit()
     }
 
     /// Whether more may come in. If not, frames are to wait in the ring until [`Delivery::progress`] says something.

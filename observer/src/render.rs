@@ -74,6 +74,14 @@ pub fn hook_totals(counters: &hook::Counters) -> String {
     named("hooks", 2, &counters.named().collect::<Vec<_>>())
 }
 
+/// What hooks were not told of, a line for each that missed something.
+pub fn losses(losses: &[(&str, Vec<(&'static str, u64)>)]) -> String {
+    losses
+        .iter()
+        .map(|(hook, counts)| named(&format!("left out for hook {hook:?}"), 0, counts) + "\n")
+        .collect()
+}
+
 /// The table of variables for the README, in Markdown.
 pub fn variables_markdown() -> String {
     let mut text = String::from("| variable | hook points | known how | what it says |\n|---|---|---|---|\n");

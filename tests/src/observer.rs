@@ -151,9 +151,19 @@ impl Observer {
         .with_context(|| self.process.stderr())
     }
 
+    /// Its process, whose first thread is the event loop.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// What it has written to its log so far.
     pub fn log(&self) -> String {
         self.process.stderr()
+    }
+
+    /// The most memory that it ever had, in octets.
+    pub fn peak_memory(&self) -> Result<u64> {
+        self.process.peak_memory()
     }
 
     /// Sends it a signal.

@@ -38,6 +38,8 @@ pub enum GapReason {
     OtherVersion,
     /// No observer ran, and nothing was left attached.
     NotRunning,
+    /// The observer before this one died before it had stored what it had read, and the ring was written over since.
+    NotStored,
     /// Promiscuous mode ends with the process: frames for other machines did not arrive while the observer was not
     /// running.
     NotPromiscuous,
@@ -51,6 +53,7 @@ impl GapReason {
             Self::NotAttached { .. } => "not-attached",
             Self::OtherVersion => "other-version",
             Self::NotRunning => "not-running",
+            Self::NotStored => "not-stored",
             Self::NotPromiscuous => "not-promiscuous",
         }
     }
@@ -75,6 +78,9 @@ impl fmt::Display for Gap {
             GapReason::OtherVersion => {
                 f.write_str(": the observer before this one left records of another version")?
             }
+            GapReason::NotStored => f.write_str(
+                ": the observer before this one had not stored what it read, and the ring was full",
+            )?,
             GapReason::NotPromiscuous => {
                 f.write_str(": no interface was promiscuous while the observer was not running")?;
             }

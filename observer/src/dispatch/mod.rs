@@ -182,9 +182,23 @@ impl Dispatch {
         self.routes().any(|route| route.dialect.wants_heard())
     }
 
-    /// Leases of which a filter could not remember whether their hook is told of them, for want of room.
-    pub fn over_limit(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.remembered.over_limit()).sum()
+    /// What had no room, with its name: leases of which a filter could not remember whether their hook is told of them, and
+    /// leases that a dialect could not follow.
+    pub fn over_limit(&self) -> [(&'static str, u64); 2] {
+        let filters = self.entries.iter().map(|entry| entry.remembered.over_limit()).sum();
+        let dialects = self.routes().map(|route| route.dialect.over_limit()).sum();
+        [("filters_over_limit", filters), ("dialects_over_limit", dialects)]
+    }
+
+    /// What hooks were not told of, or not all of it, by hook and name; only what there is.
+    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+        let of = |entry: &'_ Entry| {
+            let filter = ("filter_over_limit", entry.remembered.over_limit());
+            let all = entry.route.dialect.losses().into_iter().chain([filter]);
+            all.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        };
+        let entries = self.entries.iter().map(|entry| (entry.route.name.as_str(), of(entry)));
+        entries.filter(|(_, losses)| !losses.is_empty()).collect()
     }
 
     /// Takes in one event, after the deadlines at or before it. May change what the polls answer.

@@ -38,7 +38,7 @@ const LOOPBACK: u32 = 1;
 #[error(
     "hook program {path}: {why}: a dhclient-script configures the interface that it is told of, and here that is the \
      server's own; run scripts/dhclient-hooks instead, which runs its enter, up, down and exit hooks and nothing else, \
-     or set isolated = true, which gives it a network namespace of its own"
+     or set isolated = true for this hook in the configuration file, which gives it a network namespace of its own"
 )]
 pub struct StockScript {
     /// The program.

@@ -10,6 +10,7 @@ mod wire6;
 
 mod cache;
 mod config;
+mod dhclient;
 mod dnsmasq;
 mod eventhook;
 mod heard;

@@ -66,21 +66,10 @@ fn the_example_with_everything_in_it_is_sound_too() {
         });
         // What needs a file of somebody's server, and what belongs to another dialect, stays out.
         let key = key.filter(|key| {
-            ![
-                "kea_config",
-                "seed",
-                "script_on_renewal",
-                "leasefile_ro",
-                "domain",
-                "tags",
-                "log_dhcp",
-                "search_timeout",
-                "retry_delay",
-                "user ",
-                "group ",
-            ]
-            .iter()
-            .any(|name| key.starts_with(name))
+            let server = ["kea_config", "seed", "user ", "group "];
+            let dhclient = ["search_timeout", "retry_delay"];
+            let dnsmasq = ["script_on_renewal", "leasefile_ro", "domain", "tags", "log_dhcp"];
+            ![&server[..], &dhclient, &dnsmasq].concat().iter().any(|name| key.starts_with(name))
         });
         text.push_str(key.unwrap_or(line));
         text.push('\n');
@@ -118,7 +107,7 @@ fn values_arrive() {
     assert_eq!(spec.attributes.directory.as_deref(), Some(c"/tmp"));
     let path = std::ffi::CString::new(format!("PATH={STANDARD_PATH}")).unwrap();
     assert_eq!(spec.attributes.environment, [c"A=b c".to_owned(), c"N=7".to_owned(), path]);
-    assert!(hook.on_change && hook.replay_on_start && hook.isolated);
+    assert!(hook.on_change && hook.replay_on_start && spec.attributes.isolated);
     assert_eq!(hook.words.iter().collect::<Vec<_>>(), ["lease4_renew", "commit"]);
     assert_eq!(hook.options.version, KeaVersion::V3_0);
     assert_eq!(hook.dialect, DialectName::Kea);
@@ -175,6 +164,7 @@ fn what_does_not_go_together_is_named() {
     check("window = 3\n", "6:10", &["window", "mode = \"stream\" only"]);
     check("batch_time = 3\n", "6:14", &["mode = \"batch\" only"]);
     check("mode = \"stream\"\nmax_parallel = 3\n", "7:16", &["one process at a time"]);
+    check("isolated = true\nmax_parallel = 3\n", "7:16", &["an isolated hook runs one process at a time"]);
     check("script_on_renewal = true\n", "6:21", &["dialect = \"dnsmasq\" only"]);
     check("search_timeout = 3\n", "6:18", &["dialect = \"dhclient\" only"]);
     check("retry_delay = 3\n", "6:15", &["retries"]);
@@ -298,6 +288,10 @@ fn no_change_to_the_example_does_more_than_to_be_reported() {
     for _ in 0..4_000 {
         let mut octets = text.clone().into_bytes();
         for _ in 0..=numbers.below(3) {
+            // Of two changes before, one can have cut it to an octet and the other have taken that.
+            if octets.is_empty() {
+                break;
+            }
             let at = numbers.below(octets.len());
             match numbers.below(5) {
                 0 => octets[at] = u8::try_from(numbers.below(256)).unwrap(),

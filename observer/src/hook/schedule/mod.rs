@@ -493,9 +493,14 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Ready;
         let lane = job.lane;
-        if let Some(lane) = self.lane_mut(lane) {
+        let Some(lane) = self.lane_mut(lane) else { return };
+        if lane.rules.limits.places() > 1 {
             lane.ready.push_back(id);
+            return;
         }
+        // One after the other is in the order of their events, also for one that had to wait for its lease.
+        let place = lane.ready.partition_point(|other| *other < id);
+        lane.ready.insert(place, id);
     }
 
     /// Removes a job and lets the later lanes of its event come forward.
