@@ -330,7 +330,7 @@ impl Capture {
         capture.news.extend(pins.map(|directory| Change::Pinned { directory }));
         capture.take_over(left, options.promiscuous);
         match rewound {
-            Ok(Rewound::NotNeeded) => {}
+            Ok(Rewound::NotNeeded | Rewound::Forward(_)) => {}
             Ok(Rewound::Back(octets)) => capture.news.push(Change::Rewound { octets }),
             Ok(Rewound::Overwritten) | Err(_) => {
                 let (from, until) = (capture.looked_at, capture.reader.clock.now());

@@ -86,6 +86,8 @@ impl Meter {
 pub enum Rewound {
     /// Nothing was read that was not stored, or it was another ring.
     NotNeeded,
+    /// What the reader had in its hand when it died was stored already, and is not read again.
+    Forward(u64),
     /// So many octets are read again.
     Back(u64),
     /// What was read and not stored was written over.
@@ -107,9 +109,12 @@ pub fn rewind(pin: &Path, to: RingPlace, ring_size: u32) -> io::Result<Rewound> 
     let consumer = Page::map(map.fd().as_fd(), 0, libc::PROT_READ | libc::PROT_WRITE)?;
     let producer = Page::map(map.fd().as_fd(), 1, libc::PROT_READ)?;
     let read = consumer.place().load(Ordering::Acquire);
-    let Some(stored) = usize::try_from(to.octets).ok().filter(|stored| *stored < read) else {
-        return Ok(Rewound::NotNeeded);
-    };
+    let Ok(stored) = usize::try_from(to.octets) else { return Ok(Rewound::NotNeeded) };
+    let course = course(read, stored, producer.place().load(Ordering::Acquire));
+    if let Rewound::Forward(_) = course {
+        consumer.place().store(stored, Ordering::SeqCst);
+    }
+    let Rewound::Back(_) = course else { return Ok(course) };
     // From here on nothing is written beyond a ring's size from this place, if it was not already.
     consumer.place().store(stored, Ordering::SeqCst);
     std::thread::sleep(SETTLE);
@@ -117,5 +122,38 @@ pub fn rewind(pin: &Path, to: RingPlace, ring_size: u32) -> io::Result<Rewound> 
         consumer.place().store(read, Ordering::SeqCst);
         return Ok(Rewound::Overwritten);
     }
-    Ok(Rewound::Back((read - stored) as u64))
+    Ok(course)
+}
+
+/// Which way the consumer is to be moved. A record counts as read when it is let go, and its change goes to the store before
+/// that: so what is stored may be ahead of what is read, by one record.
+fn course(read: usize, stored: usize, written: usize) -> Rewound {
+    if stored < read {
+        Rewound::Back((read - stored) as u64)
+    } else if stored > read && stored <= written {
+        Rewound::Forward((stored - read) as u64)
+    } else {
+        Rewound::NotNeeded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_not_read_again_and_what_is_not_is() {
+        for (read, stored, written, expected) in [
+            (800, 800, 1_600, Rewound::NotNeeded),
+            (800, 400, 1_600, Rewound::Back(400)),
+            // It died with a record in its hand whose change was in the store already.
+            (800, 1_200, 1_600, Rewound::Forward(400)),
+            (800, 1_600, 1_600, Rewound::Forward(800)),
+            // Nothing was written there: that place is not of this ring.
+            (800, 2_000, 1_600, Rewound::NotNeeded),
+            (0, 0, 0, Rewound::NotNeeded),
+        ] {
+            assert_eq!(course(read, stored, written), expected, "{read} {stored} {written}");
+        }
+    }
 }
