@@ -77,11 +77,15 @@ fn a_program_sees_the_promise_kept_beside_kea() {
     let second = two.address().unwrap().to_string();
     two.decline().unwrap();
     happened(&b, "DROP", &second, 1);
-    // Refused.
+    // Refused: it claims its address in another network, behind a relay.
+    namespace.ip(&["route", "add", "198.51.100.0/24", "dev", "s0"]).unwrap();
+    cable.server.neighbour("198.51.100.1", cable.client.mac).unwrap();
     let mut three = client(13);
     three.bind().unwrap();
-    let third = three.address().unwrap().to_string();
-    let answer = three.init_reboot("203.0.113.9".parse().unwrap()).unwrap();
+    let third = three.address().unwrap();
+    let mut three = three.through("198.51.100.1", None);
+    let answer = three.init_reboot(third).unwrap();
+    let third = third.to_string();
     assert!(answer.is(Kind::Nak), "{answer:?}");
     happened(&b, "DROP", &third, 1);
     // A real client.
