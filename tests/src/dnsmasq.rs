@@ -32,7 +32,8 @@ impl Fidelity {
         let mut fidelity = Self::default();
         let words = |calls: &[Call]| calls.iter().map(|call| call.argv.join(" ")).collect::<Vec<_>>();
         if real.len() != ours.len() {
-            let line = format!("{what}: dnsmasq called\n    {:#?}\n  we\n    {:#?}", words(real), words(ours));
+            let line =
+                format!("{what}: dnsmasq called\n    {:#?}\n  we\n    {:#?}", words(real), words(ours));
             fidelity.differences.push(line);
         }
         for (real, ours) in real.iter().zip(ours) {

@@ -103,7 +103,7 @@ impl Stage {
 }
 
 fn leases4() -> Fidelity {
-    let stage = Stage::set(&[], "");
+    let stage = Stage::set(&["--dhcp-host=02:aa:bb:00:00:09,192.0.2.150,reserved"], "");
     let mut client = stage.v4(2).host_name("labhost").identified(&[1, 2, 0, 0, 0, 0, 2]);
     client.bind().unwrap();
     stage.calls(1);
@@ -134,10 +134,13 @@ fn leases4() -> Fidelity {
     let mut qualified = stage.v4(5).host_name("plain").option(81, *b"\x04\0\0\x09qualified\x07example\0");
     qualified.bind().unwrap();
     stage.calls(14);
+    // The configuration's name for it, which it asks for.
+    stage.v4(9).host_name("own").option(55, [12, 1, 3]).bind().unwrap();
     stage.judge(
         "leases of DHCPv4",
         &[
             "add", "old", "old", "old", "old", "add", "old", "old", "old", "old", "del", "del", "add", "add",
+            "add",
         ],
     )
 }
@@ -320,7 +323,11 @@ fn real_client(what: &str, client: Client, releases: bool) -> Fidelity {
     stage.judge(what, &[])
 }
 
-fn case(name: &'static str, results: &Sender<Fidelity>, run: impl FnOnce() -> Fidelity + Send + 'static) -> Case {
+fn case(
+    name: &'static str,
+    results: &Sender<Fidelity>,
+    run: impl FnOnce() -> Fidelity + Send + 'static,
+) -> Case {
     let results = results.clone();
     let work = move || {
         let fidelity = run();

@@ -183,12 +183,7 @@ fn a_name_belongs_to_the_client_that_was_given_it_last() {
     let two = "old 02:aa:00:00:00:02 192.0.2.8";
     assert_eq!(
         told(&mut hook),
-        [
-            format!("{two} [LabHost]"),
-            format!("old {ONE} [other]"),
-            two.into(),
-            format!("old {ONE} labhost")
-        ]
+        [format!("{two} [LabHost]"), format!("old {ONE} [other]"), two.into(), format!("old {ONE} labhost")]
     );
 }
 

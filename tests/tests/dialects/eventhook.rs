@@ -122,8 +122,7 @@ fn each_address_and_prefix_of_dhcpv6_has_a_promise_of_its_own() {
     let (a, b) = (scratch.directory("kea").unwrap(), scratch.directory("observer").unwrap());
     let program = install(&b, "eventhook");
     let namespace = &cable.server.namespace;
-    let config =
-        Config::plain(Family::V6).unwrap().set("valid-lifetime", 8).set("preferred-lifetime", 8);
+    let config = Config::plain(Family::V6).unwrap().set("valid-lifetime", 8).set("preferred-lifetime", 8);
     let _kea = Kea::start(namespace, &a, config, Path::new("/bin/true")).unwrap();
     let options = ["--dialect", "eventhook"];
     let observer = Observer::start(namespace, &b, "s0", &program, &options).unwrap();

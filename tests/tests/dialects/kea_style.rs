@@ -66,8 +66,10 @@ fn a_router_keeps_the_names_of_its_clients_in_a_hosts_file() {
     bind(&mut traffic, 1, 101, "one.example.org");
     bind(&mut traffic, 2, 102, "two$(reboot)");
     bind(&mut traffic, 3, 103, "");
-    let (one, two) =
-        ("192.0.2.101 one.example.org # dhcp-server-192.0.2.101.", "192.0.2.102 tworeboot # dhcp-server-192.0.2.102.");
+    let (one, two) = (
+        "192.0.2.101 one.example.org # dhcp-server-192.0.2.101.",
+        "192.0.2.102 tworeboot # dhcp-server-192.0.2.102.",
+    );
     let three = "192.0.2.103 client-02-00-5e-00-00-03 # dhcp-server-192.0.2.103.";
     tell("0", &traffic, &[one, two, three]);
     // Another name at a renewal, a release, a decline.
