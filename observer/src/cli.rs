@@ -1,17 +1,21 @@
 //! The command line.
 
 mod merge;
+mod reread;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use merge::MergeError;
+pub use reread::reader;
 
 use crate::capture::pin::{self, bpffs};
-use crate::config::file::DEFAULT_PATH;
+use crate::config::file::{DEFAULT_PATH, Store};
 use crate::config::{HostnameFrom, KeaVersion};
+use crate::control;
 use crate::dialect::DialectName;
 use crate::store;
 use crate::tracker::{Answers, network};
@@ -37,6 +41,8 @@ pub enum Command {
     Check(Check),
     /// Remove what killed observers left attached and pinned, in every network namespace
     Detach(Detach),
+    /// Ask a running observer how things stand
+    Status(Status),
     /// Print the environment variables that hooks get, as a Markdown table.
     Variables,
     /// Show the calls of hooks that the store knows, oldest first, and have them made again or forgotten.
@@ -137,6 +143,9 @@ pub struct Live {
     /// What outlives the process.
     #[command(flatten)]
     pub pins: Pins,
+    /// What is kept on disk.
+    #[command(flatten)]
+    pub state: State,
     /// Hooks that run side by side; those of one lease always run one after the other [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub max_hooks: Option<u16>,
@@ -150,12 +159,68 @@ pub struct Live {
     /// Further attempts for a script that fails; without it an exit status is noted and nothing else, as in Kea
     #[arg(long, value_name = "N")]
     pub hook_retries: Option<u32>,
+    /// Control socket, which `dhcp-observer status` asks, or "none" [default: /run/dhcp-observer/control, if it can be had]
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+    /// Group whose members may ask at the control socket, beside root
+    #[arg(long, value_name = "GROUP")]
+    pub control_group: Option<String>,
+    /// Serve metrics for Prometheus at this address, under /metrics
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// Let the eBPF programs write to the log too (slow): off, error, warn, info, debug or trace [default: off]
     #[arg(long, value_name = "LEVEL")]
     pub ebpf_log: Option<log::LevelFilter>,
     /// Say more: every hook; twice: every detail
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What is kept on disk.
+#[derive(Clone, Debug, Args)]
+pub struct State {
+    /// Directory in which leases and calls of hooks are kept over restarts; "none" keeps nothing [default:
+    /// /var/lib/dhcp-observer, and with --invocations none]
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "invocations")]
+    pub state_dir: Option<PathBuf>,
+    /// Keep nothing over restarts: the same as --state-dir none
+    #[arg(long, conflicts_with = "state_dir")]
+    pub no_state: bool,
+    /// What that is to survive: the death of the process, or a power cut too, for which each commit waits for the disk
+    /// [default: process]
+    #[arg(long, value_enum, value_name = "process|power")]
+    pub durability: Option<DurabilityArg>,
+}
+
+/// [`store::Durability`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DurabilityArg {
+    /// The death of the process
+    Process,
+    /// A power cut too
+    Power,
+}
+
+impl From<DurabilityArg> for store::Durability {
+    fn from(argument: DurabilityArg) -> Self {
+        match argument {
+            DurabilityArg::Process => Self::Process,
+            DurabilityArg::Power => Self::Power,
+        }
+    }
+}
+
+impl State {
+    /// Puts what is given in place of what is configured.
+    fn apply(&self, store: &mut Store) {
+        if let Some(directory) = &self.state_dir {
+            store.directory = (directory.as_os_str() != "none").then(|| directory.clone());
+        }
+        if self.no_state {
+            store.directory = None;
+        }
+        store.durability = self.durability.map_or(store.durability, Into::into);
+    }
 }
 
 /// What outlives the process.
@@ -196,6 +261,17 @@ pub struct Detach {
     pub bpffs: PathBuf,
 }
 
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The observer's control socket
+    #[arg(long, value_name = "PATH", default_value = control::DEFAULT_PATH)]
+    pub control: PathBuf,
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -230,7 +306,7 @@ pub struct Replay {
 /// What the network says beside leases.
 #[derive(Debug, Args)]
 pub struct Network {
-    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict; or all
+    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict, gap; or all
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub network_events: Vec<NetworkEventArg>,
     /// Seconds after which a question that nobody has answered is unanswered [default: 10]
@@ -253,6 +329,8 @@ pub enum NetworkEventArg {
     PoolExhausted,
     /// Two clients want one address
     Conflict,
+    /// Frames were missed, because the ring was full or no observer ran
+    Gap,
 }
 
 impl NetworkEventArg {
@@ -264,6 +342,7 @@ impl NetworkEventArg {
             Self::Nak => vec![network::Kind::Nak],
             Self::PoolExhausted => vec![network::Kind::PoolExhausted],
             Self::Conflict => vec![network::Kind::Conflict],
+            Self::Gap => vec![network::Kind::Gap],
         }
     }
 }
@@ -330,6 +409,9 @@ pub struct Output {
     /// Hook script, started for every event: the one hook of a command line without a file
     #[arg(long, value_name = "PATH", conflicts_with = "invocations")]
     pub script: Option<PathBuf>,
+    /// Run the script although somebody other than root could change it or replace it
+    #[arg(long, requires = "script", conflicts_with = "invocations")]
+    pub allow_writable: bool,
     /// Start nothing; print each call as a JSON object on a line of its own. With a file: the calls of its hooks
     #[arg(long)]
     pub invocations: bool,

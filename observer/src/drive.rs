@@ -15,6 +15,7 @@ use crate::dhcpv4;
 use crate::dhcpv6;
 use crate::dissect::{
     Datagram, Dissector, DuplicateCounts, DuplicateLimits, Duplicates, FragmentCounts, FragmentLimits,
+    FragmentsWaiting,
 };
 use crate::frame::{Frame, Interface};
 use crate::time::Timestamp;
@@ -221,6 +222,42 @@ impl Driver {
         self.totals
     }
 
+    /// Everything that was counted beside frames, with its name.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let (counters, network, fragments) = (self.counters(), self.network_counters(), self.fragments());
+        vec![
+            ("messages4", counters.messages4),
+            ("messages6", counters.messages6),
+            ("events", counters.events),
+            ("leases4", counters.leases4),
+            ("leases6", counters.leases6),
+            ("malformed", counters.malformed),
+            ("foreign_answers", counters.foreign_answers),
+            ("foreign_queries", counters.foreign_queries),
+            ("relayed_copies", counters.relayed_copies),
+            ("relayed_by_clients", counters.relayed_by_clients),
+            ("unchosen_answers", counters.unchosen_answers),
+            ("inferred_answers", counters.inferred_answers),
+            ("unmatched_answers", counters.unmatched_answers),
+            ("other_messages", counters.other_messages),
+            ("exchanges_evicted", counters.exchanges_evicted),
+            ("held_over_limit", counters.held_over_limit),
+            ("legs_evicted", counters.legs_evicted),
+            ("leases_over_limit", counters.leases_over_limit),
+            ("leases_left_out", counters.leases_left_out),
+            ("leases_repeated", counters.leases_repeated),
+            ("servers_forgotten", counters.servers_forgotten),
+            ("stamps_run_back", self.totals.stamps_run_back),
+            ("network_events", network.events),
+            ("network_events_left_out", network.left_out),
+            ("network_evicted", network.evicted),
+            ("fragmented_expired", fragments.expired),
+            ("fragmented_evicted", fragments.evicted),
+            ("fragmented_overlapped", fragments.overlapped),
+            ("duplicates_evicted", self.duplicates().evicted),
+        ]
+    }
+
     /// What passed, by kind.
     pub fn census(&self) -> &Census {
         &self.census
@@ -234,6 +271,11 @@ impl Driver {
     /// What became of fragmented datagrams.
     pub fn fragments(&self) -> FragmentCounts {
         self.dissector.fragments()
+    }
+
+    /// The unfinished datagrams of now.
+    pub fn fragments_waiting(&self) -> FragmentsWaiting {
+        self.dissector.fragments_waiting()
     }
 
     /// What became of the memory for frames that further taps show.

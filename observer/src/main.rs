@@ -1,16 +1,17 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::{check, pin};
-use dhcp_observer::cli::{Check, Cli, Command, Detach, Live, MergeError, Replay};
+use dhcp_observer::cli::{self, Check, Cli, Command, Detach, Live, MergeError, Replay, Status};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::file::{Config, Given, Problems, summary};
 use dhcp_observer::config::{ServerConfig, kea};
+use dhcp_observer::control::client;
 use dhcp_observer::daemon::{self, Reload, Signals};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::dispatch::Dispatch;
@@ -32,12 +33,13 @@ fn main() -> ExitCode {
         Some(Command::Replay(options)) => run_replay(&options),
         Some(Command::Check(options)) => run_check(&options),
         Some(Command::Detach(options)) => run_detach(&options),
+        Some(Command::Status(options)) => run_status(&options),
         Some(Command::Variables) => {
             print!("{}", render::variables_markdown());
             Ok(())
         }
         Some(Command::Events(options)) => events::run(&options),
-        None => run_live(&cli.live),
+        None => run_live(cli.live),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,23 +104,24 @@ fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Cloc
     let mut dispatch = Dispatch::new(routes);
     dispatch.set_lease_limit(config.limits.leases);
     if print {
-        return Ok(Delivery::to_stdout(dispatch, named));
+        return Ok(Delivery::to_stdout(dispatch, named, clock));
     }
     let specs = config.hooks.iter().filter_map(|hook| hook.spec.clone()).collect();
     Delivery::to_hooks(dispatch, specs, limits, clock).context("hooks cannot be run")
 }
 
-fn run_live(options: &Live) -> Result<()> {
+fn run_live(options: Live) -> Result<()> {
+    let options = Arc::new(options);
     let config = options.config()?;
     let log = Log::start(config.log.level, config.log.format)?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
     let server = server(&config)?;
     let print = options.output.invocations;
+    let read = cli::reader(Arc::clone(&options)).context("the configuration cannot be read again")?;
     event_loop()?.block_on(async {
         let signals = signals()?;
-        let reload =
-            Reload { read: Box::new(|| options.config()), set_level: Box::new(|level| log.set_level(level)) };
+        let reload = Reload { read: Box::new(read), set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
         daemon::run(config, server, signals, reload, |clock| open_delivery(&hooks, print, limits, clock))
             .await
@@ -154,6 +157,19 @@ fn run_detach(options: &Detach) -> Result<()> {
     }
     if removed.is_empty() {
         println!("nothing of ours is pinned or attached");
+    }
+    Ok(())
+}
+
+fn run_status(options: &Status) -> Result<()> {
+    let status = client::status(&options.control)?;
+    // Unlike println!, this tells of a reader that has gone.
+    let mut out = io::stdout().lock();
+    if options.json {
+        serde_json::to_writer_pretty(&mut out, &status)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{status}")?;
     }
     Ok(())
 }
@@ -205,6 +221,7 @@ fn run_replay(options: &Replay) -> Result<()> {
             if let Some(hooks) = delivery.hooks() {
                 eprintln!("{}", render::hook_totals(&hooks.counters()));
             }
+            eprint!("{}", render::losses(&delivery.losses()));
             Ok(())
         }
     }

@@ -52,38 +52,7 @@ pub fn frame_totals(driver: &Driver) -> String {
 
 /// What became of the frames and messages, in two lines.
 pub fn totals(driver: &Driver) -> String {
-    let (counters, network, fragments) = (driver.counters(), driver.network_counters(), driver.fragments());
-    let tracker = named(
-        "tracker",
-        5,
-        &[
-            ("messages4", counters.messages4),
-            ("messages6", counters.messages6),
-            ("events", counters.events),
-            ("leases4", counters.leases4),
-            ("leases6", counters.leases6),
-            ("malformed", counters.malformed),
-            ("foreign_answers", counters.foreign_answers),
-            ("foreign_queries", counters.foreign_queries),
-            ("relayed_copies", counters.relayed_copies),
-            ("inferred_answers", counters.inferred_answers),
-            ("unmatched_answers", counters.unmatched_answers),
-            ("other_messages", counters.other_messages),
-            ("exchanges_evicted", counters.exchanges_evicted),
-            ("leases_over_limit", counters.leases_over_limit),
-            ("leases_left_out", counters.leases_left_out),
-            ("leases_repeated", counters.leases_repeated),
-            ("servers_forgotten", counters.servers_forgotten),
-            ("stamps_run_back", driver.totals().stamps_run_back),
-            ("network_events", network.events),
-            ("network_events_left_out", network.left_out),
-            ("network_evicted", network.evicted),
-            ("fragmented_expired", fragments.expired),
-            ("fragmented_evicted", fragments.evicted),
-            ("fragmented_overlapped", fragments.overlapped),
-            ("duplicates_evicted", driver.duplicates().evicted),
-        ],
-    );
+    let tracker = named("tracker", 5, &driver.counts());
     format!("totals: {}\n{tracker}", frame_totals(driver))
 }
 
@@ -102,25 +71,15 @@ pub fn kernel_totals(counters: &capture::Counters) -> String {
 
 /// What became of hooks, in one line.
 pub fn hook_totals(counters: &hook::Counters) -> String {
-    named(
-        "hooks",
-        2,
-        &[
-            ("started", counters.started),
-            ("succeeded", counters.succeeded),
-            ("non_zero", counters.non_zero),
-            ("signalled", counters.signalled),
-            ("timed_out", counters.timed_out),
-            ("killed", counters.killed),
-            ("could_not_start", counters.could_not_start),
-            ("acknowledged", counters.acknowledged),
-            ("stray_acknowledgements", counters.stray_acknowledgements),
-            ("retried", counters.retried),
-            ("gave_up", counters.gave_up),
-            ("dropped", counters.dropped),
-            ("dropped_subject", counters.dropped_subject),
-        ],
-    )
+    named("hooks", 2, &counters.named().collect::<Vec<_>>())
+}
+
+/// What hooks were not told of, a line for each that missed something.
+pub fn losses(losses: &[(&str, Vec<(&'static str, u64)>)]) -> String {
+    losses
+        .iter()
+        .map(|(hook, counts)| named(&format!("left out for hook {hook:?}"), 0, counts) + "\n")
+        .collect()
 }
 
 /// The table of variables for the README, in Markdown.

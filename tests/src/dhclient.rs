@@ -180,7 +180,7 @@ mod tests {
     fn every_difference_is_found_unless_it_has_a_reason() {
         let real = call(&[("reason", "RENEW"), ("pid", "7"), ("new_expiry", "100"), ("new_routers", "a")]);
         let ours = call(&[("reason", "REBIND"), ("new_expiry", "101"), ("new_routers", "a"), ("PATH", "/")]);
-        let fidelity = Fidelity::of(&[real.clone()], &[ours.clone()]);
+        let fidelity = Fidelity::of(std::slice::from_ref(&real), std::slice::from_ref(&ours));
         assert_eq!((fidelity.differences.len(), fidelity.equal), (0, 2), "{fidelity}");
         assert_eq!(fidelity.reasoned.len(), 2);
         for (name, value) in
@@ -189,7 +189,7 @@ mod tests {
             let mut other = ours.clone();
             other.env.retain(|(found, _)| found != name);
             other.env.push((name.to_owned(), value.to_owned()));
-            assert_eq!(Fidelity::of(&[real.clone()], &[other]).differences.len(), 1, "{name}");
+            assert_eq!(Fidelity::of(std::slice::from_ref(&real), &[other]).differences.len(), 1, "{name}");
         }
         assert_eq!(Fidelity::of(&[real.clone(), real], &[ours]).differences.len(), 1);
     }

@@ -106,6 +106,13 @@ impl Observer {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
+        // Tests run side by side, and the usual directories are for one: whoever wants one says which.
+        if !arguments.iter().any(|argument| ["--state-dir", "--invocations"].contains(argument)) {
+            command.arg("--no-state");
+        }
+        if !arguments.contains(&"--control") {
+            command.args(["--control", "none"]);
+        }
         let mut process = Process::start("observer", command, directory)?;
         let mut detach = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         detach.arg("detach");
@@ -133,9 +140,19 @@ impl Observer {
         .with_context(|| self.process.stderr())
     }
 
+    /// Its process, whose first thread is the event loop.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// What it has written to its log so far.
     pub fn log(&self) -> String {
         self.process.stderr()
+    }
+
+    /// The most memory that it ever had, in octets.
+    pub fn peak_memory(&self) -> Result<u64> {
+        self.process.peak_memory()
     }
 
     /// Sends it a signal.

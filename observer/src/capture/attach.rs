@@ -1,6 +1,7 @@
 //! The loaded programs, and their attachment to one interface.
 
 use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,11 +40,25 @@ pub enum Road {
     XdpGeneric,
 }
 
+impl fmt::Display for Road {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcx => f.write_str("TCX"),
+            Self::Clsact { priority: 1 } => f.write_str("clsact"),
+            Self::Clsact { priority } => {
+                write!(f, "clsact at priority {priority}, behind another's filter which may hide frames")
+            }
+            Self::XdpDriver => f.write_str("XDP"),
+            Self::XdpGeneric => f.write_str("generic XDP"),
+        }
+    }
+}
+
 /// The programs, accepted by the kernel.
 pub struct Programs {
     ebpf: Ebpf,
-    attach: Attach,
-    promiscuous: bool,
+    pub attach: Attach,
+    pub promiscuous: bool,
     /// Where links are pinned, where they are.
     pins: Option<PathBuf>,
     /// Links of the observer before this one, to go on with.
@@ -95,6 +110,7 @@ impl Programs {
             links: Vec::new(),
             taken_over: 0,
             made_qdisc: false,
+            has_filters: false,
             _promiscuous: None,
         };
         attachment.road = self.attach_tc(&mut attachment, leaving, TcAttachType::Egress)?;
@@ -128,6 +144,7 @@ impl Programs {
             }
         }
         let road = if direction == TcAttachType::Ingress { "clsact ingress" } else { "clsact egress" };
+        attachment.has_filters = true;
         let result = self.attach_clsact(attachment, program, direction);
         result.map(|priority| Road::Clsact { priority }).map_err(|failure| failure.at(attachment, road))
     }
@@ -334,6 +351,7 @@ pub struct Attachment {
     links: Vec<Attached>,
     taken_over: usize,
     made_qdisc: bool,
+    has_filters: bool,
     _promiscuous: Option<Promiscuous>,
 }
 
@@ -381,6 +399,11 @@ impl Attachment {
     /// In how many directions the link or filter of the observer before this one goes on.
     pub const fn taken_over(&self) -> usize {
         self.taken_over
+    }
+
+    /// Whether it holds filters on a clsact qdisc in any direction.
+    pub const fn has_filters(&self) -> bool {
+        self.has_filters
     }
 
     /// Whether it was observed without a break since the observer before this one.
@@ -460,7 +483,7 @@ const fn way(direction: TcAttachType) -> Direction {
     }
 }
 
-fn unpinnable(pin: &Path, error: &dyn std::fmt::Display) -> Failure {
+fn unpinnable(pin: &Path, error: &dyn fmt::Display) -> Failure {
     Failure::Capture(CaptureError::Pin { path: pin.to_owned(), message: error.to_string() })
 }
 

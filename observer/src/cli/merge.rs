@@ -9,10 +9,12 @@ use tracing::level_filters::LevelFilter;
 
 use super::{AttachArg, Cli, Kea, Live, Output, Replay};
 use crate::capture::live::Attach;
-use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems, Server};
+use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems, Server, Socket};
+use crate::control;
 use crate::dialect::{self, DialectName};
 use crate::dispatch::{Filter, Words};
-use crate::hook::{ProgramError, Spec, resolve_program};
+use crate::hook::isolation::{StockScript, refuse_stock_script};
+use crate::hook::{Exposure, ProgramError, Spec, resolve_program};
 
 /// The name of the one hook of a command line.
 const SCRIPT: &str = "script";
@@ -29,6 +31,12 @@ pub enum MergeError {
     /// The script of the command line cannot be run.
     #[error(transparent)]
     Script(#[from] ProgramError),
+    /// The script of the command line must not be run here.
+    #[error(transparent)]
+    Stock(#[from] StockScript),
+    /// Others could change the script of the command line.
+    #[error("{}, or allow it with --allow-writable", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Exposed(Vec<Exposure>),
     /// The working directory is gone.
     #[error("the working directory cannot be found out: {0}")]
     Directory(std::io::Error),
@@ -99,7 +107,22 @@ impl Live {
             1 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         });
+        if let Some(path) = &self.control {
+            let is_none = path.as_os_str() == "none";
+            config.control.socket = if is_none { Socket::None } else { Socket::At(path.clone()) };
+        }
+        if let Some(name) = &self.control_group {
+            let unknown =
+                || usage(ErrorKind::ValueValidation, &format!("--control-group: there is no group {name:?}"));
+            config.control.group = Some(control::group(name).ok_or_else(unknown)?);
+        }
+        config.control.metrics = self.metrics.or(config.control.metrics);
         config.pins = self.pins.clone().into();
+        self.state.apply(&mut config.store);
+        if self.output.invocations {
+            // Who only looks takes nothing from the daemon.
+            config.store.directory = None;
+        }
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries)?;
@@ -183,7 +206,13 @@ impl Output {
         if let Some(script) = &self.script {
             let cwd = std::env::current_dir().map_err(MergeError::Directory)?;
             let program = resolve_program(script, &cwd)?;
+            refuse_stock_script(&cwd.join(script))?;
             config.warnings.extend(program.warnings().iter().map(ToString::to_string));
+            let exposures = program.exposures(None);
+            if !self.allow_writable && !exposures.is_empty() {
+                return Err(MergeError::Exposed(exposures));
+            }
+            config.warnings.extend(exposures.iter().map(ToString::to_string));
             // Exactly as Kea runs its script: nothing is added to its environment.
             let mut whole = Spec::new(SCRIPT, program);
             let dialect = self.dialect.map_or(DialectName::default(), Into::into);
@@ -201,7 +230,6 @@ impl Output {
             words: Words::default(),
             on_change: false,
             replay_on_start: false,
-            isolated: false,
             spec,
         });
         Ok(())

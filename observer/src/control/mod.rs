@@ -8,6 +8,7 @@ mod peer;
 pub mod scrape;
 pub mod server;
 
+use nix::unistd::{Gid, Group};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +16,12 @@ use crate::status::Status;
 
 /// Where the socket is unless another place is named.
 pub const DEFAULT_PATH: &str = "/run/dhcp-observer/control";
+
+/// The group of this name or number.
+pub fn group(name: &str) -> Option<Gid> {
+    let by_number = || name.parse().ok().map(Gid::from_raw);
+    Group::from_name(name).ok().flatten().map(|group| group.gid).or_else(by_number)
+}
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 use super::Daemon;
 use crate::cli::MergeError;
 use crate::config::file::{Config, Limits, Log};
+use crate::supervise;
 
 /// How the configuration is read again, and what is outside of the observer's own parts.
 pub struct Reload<'a> {
@@ -31,8 +32,8 @@ impl Daemon {
     ///
     /// When the interfaces cannot be listed.
     pub(super) fn reload(&mut self, reload: &mut Reload<'_>) -> Result<()> {
-        // A service manager that waits for it would be told RELOADING=1 here, and READY=1 at the end.
-        match (reload.read)() {
+        supervise::reloading();
+        let outcome = match (reload.read)() {
             Ok(config) => self.apply(config, reload),
             Err(problem) => {
                 error!("not reloaded, the configuration of before goes on:");
@@ -41,7 +42,10 @@ impl Daemon {
                 }
                 Ok(())
             }
-        }
+        };
+        let names: Vec<_> = self.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        supervise::ready(&format!("observing {}", names.join(", ")));
+        outcome
     }
 
     fn apply(&mut self, mut new: Config, reload: &Reload<'_>) -> Result<()> {
@@ -79,7 +83,9 @@ impl Daemon {
         self.config = Config {
             log: Log { format: self.config.log.format, ..new.log },
             capture: self.config.capture,
+            control: self.config.control.clone(),
             server: std::mem::take(&mut self.config.server),
+            store: std::mem::take(&mut self.config.store),
             limits: Limits { leases, exchanges, fragments, ring_size, ..new.limits },
             ..new
         };
@@ -100,6 +106,8 @@ fn restart_only(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("capture", old.capture != new.capture),
         ("server", old.server != new.server),
+        ("store", old.store != new.store),
+        ("control", old.control != new.control),
         ("log.format", old.log.format != new.log.format),
         ("limits.leases", old.limits.leases != new.limits.leases),
         ("limits.exchanges", old.limits.exchanges != new.limits.exchanges),

@@ -65,6 +65,11 @@ pub trait Dialect: fmt::Debug + Send {
         0
     }
 
+    /// What was left out, each with its name. What is 0 may be among it.
+    fn losses(&self) -> Vec<(&'static str, u64)> {
+        vec![("leases_over_limit", self.over_limit())]
+    }
+
     /// The next call. Call until `None` after each of the verbs above.
     fn poll_call(&mut self) -> Option<Call>;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::dhclient::{Dhclient, Limits, Settings};
+use super::dhclient::{Dhclient, Limits};
 use super::dnsmasq::{self, Dnsmasq};
 use super::eventhook::EventHook;
 use super::kea::Kea;
@@ -41,10 +41,7 @@ pub struct Options {
 pub fn make(name: DialectName, options: &Options) -> Box<dyn Dialect> {
     match name {
         DialectName::Kea => Box::new(Kea::new(options.version)),
-        DialectName::Dhclient => {
-            let timeout = options.search_timeout.unwrap_or(Settings::default().timeout);
-            Box::new(Dhclient::new(Settings { timeout }, Limits::default()))
-        }
+        DialectName::Dhclient => Box::new(Dhclient::new(options.into(), Limits::default())),
         DialectName::Eventhook => Box::new(EventHook::new(options.version, DEFAULT_LIMIT)),
         DialectName::Dnsmasq => Box::new(Dnsmasq::new(options.dnsmasq.clone(), DEFAULT_LIMIT)),
     }

@@ -38,7 +38,7 @@ const LOOPBACK: u32 = 1;
 #[error(
     "hook program {path}: {why}: a dhclient-script configures the interface that it is told of, and here that is the \
      server's own; run scripts/dhclient-hooks instead, which runs its enter, up, down and exit hooks and nothing else, \
-     or set isolated = true, which gives it a network namespace of its own"
+     or set isolated = true for this hook in the configuration file, which gives it a network namespace of its own"
 )]
 pub struct StockScript {
     /// The program.
@@ -66,7 +66,7 @@ pub fn refuse_stock_script(path: &Path) -> Result<(), StockScript> {
     let read = fs::File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut text));
     let code = || text.split(|octet| *octet == b'\n').filter(|line| !is_comment(line));
     let has = |mark: &&[u8]| code().any(|line| contains(line, mark));
-    if read.is_ok() && MARKS.iter().all(|mark| has(mark)) && TOOLS.iter().any(|tool| has(tool)) {
+    if read.is_ok() && MARKS.iter().all(&has) && TOOLS.iter().any(has) {
         return refuse("what is in it is dhclient-script's");
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The facade for the event loop: a [`Schedule`], what each hook's mode needs, and the workers that carry it all out.
 
 mod child;
+mod durations;
 mod lane;
 mod process;
 mod progress;
@@ -17,23 +18,26 @@ use std::sync::mpsc::Sender;
 use std::task::{Context, Poll};
 
 use child::Child;
+use durations::HookDurations;
 use lane::{Lane, Task};
 pub use progress::{Call, Progress, Refused};
 use tokio::sync::mpsc;
 
+use super::foreman::Foreman;
 use super::schedule::{Counters, LaneId, Limits, Schedule};
 use super::spawn::keep_statuses;
 use super::spec::Spec;
 use super::worker::{self, Order, Report, Run};
 use crate::clock::Clock;
+use crate::status;
 use crate::time::Timestamp;
 
 /// Runs hooks: submit calls, await [`Hooks::progress`], call [`Hooks::handle_timeout`] when it is due.
 ///
 /// `K` names a subject (a lease, a client); `I` is the caller's own tag for a call, such as its row in the store.
 ///
-/// Threads and processes inherit user, capabilities, priority and working directory of the thread that calls this, so
-/// make it after those are settled. Dropping it leaves running hooks alone.
+/// Processes inherit user, capabilities, priority and working directory of the thread that makes this, as they are at that
+/// moment; what it gives up later, hooks keep. Dropping it leaves running hooks alone.
 pub struct Hooks<K, I> {
     schedule: Schedule<K, Task<I>>,
     /// Those of the configuration and those that still have work from an earlier one.
@@ -42,6 +46,7 @@ pub struct Hooks<K, I> {
     order: Vec<LaneId>,
     children: HashMap<Run, Child<I>>,
     clock: Clock,
+    foreman: Foreman,
     places: Vec<Sender<Order>>,
     idle: Vec<usize>,
     report_sender: mpsc::UnboundedSender<Report>,
@@ -50,6 +55,7 @@ pub struct Hooks<K, I> {
     reports: mpsc::UnboundedReceiver<Report>,
     /// What happened and was not told yet.
     news: VecDeque<Progress<I>>,
+    durations: HookDurations,
 }
 
 impl<K, I> fmt::Debug for Hooks<K, I> {
@@ -59,11 +65,11 @@ impl<K, I> fmt::Debug for Hooks<K, I> {
 }
 
 impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
-    /// Makes ready to run these hooks, in this order. Nothing is started yet.
+    /// Makes ready to run these hooks, in this order. No process is started yet.
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened.
+    /// When `/dev/null` cannot be opened, there is no room for a thread, or there are no namespaces for an isolated hook.
     pub fn new(specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         keep_statuses();
         let (report_sender, reports) = mpsc::unbounded_channel();
@@ -73,11 +79,13 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             order: Vec::new(),
             children: HashMap::new(),
             clock,
+            foreman: Foreman::start()?,
             places: Vec::new(),
             idle: Vec::new(),
             report_sender,
             reports,
             news: VecDeque::new(),
+            durations: HookDurations::default(),
         };
         hooks.replace(specs)?;
         Ok(hooks)
@@ -89,7 +97,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened; then everything is as it was.
+    /// When `/dev/null` cannot be opened, or there are no namespaces for an isolated hook; then everything is as it was.
     pub fn replace(&mut self, specs: Vec<Spec>) -> io::Result<()> {
         let mut fresh = Vec::new();
         let mut order = Vec::new();
@@ -97,7 +105,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let kept = self.order.iter().find(|id| self.lane(**id).is_some_and(|lane| lane.spec == spec));
             order.push(kept.copied());
             if kept.is_none() {
-                fresh.push(Lane::<I>::prepare(spec)?);
+                fresh.push(Lane::<I>::prepare(spec, self.clock, &self.report_sender, &self.foreman)?);
             }
         }
         for id in std::mem::take(&mut self.order) {
@@ -109,11 +117,11 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         for kept in order {
             let id = match kept {
                 Some(id) => Some(id),
-                None => fresh.next().map(|(spec, launcher)| {
+                None => fresh.next().map(|(spec, means)| {
                     // The latest of that name, if it is still there.
                     let before = self.lanes.iter().rev().find(|lane| lane.spec.name == spec.name);
                     let before = before.map(|lane| lane.id);
-                    let lane = Lane::new(&mut self.schedule, spec, launcher, before);
+                    let lane = Lane::new(&mut self.schedule, spec, means, before);
                     let id = lane.id;
                     self.lanes.push(lane);
                     id
@@ -147,9 +155,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         let jobs = calls.into_iter().map(|call| {
             let Call { hook, subjects, tag, earlier_attempts, invocation } = call;
             let lane = order.get(hook).copied().unwrap_or(LaneId::NONE);
-            (lane, subjects, Task { hook, tag, event, earlier_attempts, invocation })
+            (lane, subjects, earlier_attempts, Task { hook, tag, event, earlier_attempts, invocation })
         });
-        let refused = self.schedule.handle_event(at, jobs);
+        let refused = self.schedule.handle_event_again(at, jobs);
         self.pump();
         let give_back = |(task, refusal): (Task<I>, _)| {
             let Task { hook, tag, invocation, .. } = task;
@@ -186,6 +194,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     pub fn try_progress(&mut self) -> Option<Progress<I>> {
         loop {
             if let Some(news) = self.news.pop_front() {
+                self.durations.note(&news, self.clock.now());
                 return Some(news);
             }
             if let Ok(report) = self.reports.try_recv() {
@@ -262,6 +271,25 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let counters = self.schedule.lane_counters(*id)?;
             Some((self.lane(*id)?.spec.name.as_str(), counters))
         })
+    }
+
+    /// How each hook of the configuration stands, in its order.
+    pub fn status(&self) -> Vec<status::Hook> {
+        let lanes = self.order.iter().filter_map(|id| Some((*id, self.lane(*id)?)));
+        lanes
+            .map(|(id, lane)| {
+                let counters = self.schedule.lane_counters(id).unwrap_or_default();
+                let (queued, running) = self.schedule.lane_load(id);
+                status::Hook {
+                    name: lane.spec.name.clone(),
+                    mode: lane.spec.mode.name().to_owned(),
+                    queued: queued as u64,
+                    running: running as u64,
+                    counts: counters.named().map(|(name, count)| (name.to_owned(), count)).collect(),
+                    durations: self.durations.of(&lane.spec.name),
+                }
+            })
+            .collect()
     }
 
     /// Calls that wait.

@@ -67,6 +67,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+            Self::Stream { .. } => "stream",
+            Self::Batch { .. } => "batch",
+        }
+    }
+
     /// The window of a stream for which nothing else is said.
     pub const WINDOW: usize = 4_096;
 }
@@ -85,6 +94,9 @@ pub struct Attributes {
     /// `NAME=value` to add to the environment of the call, as long as it has no such variable itself. A stream or a batch
     /// has this as its environment, for calls come by another way.
     pub environment: Vec<CString>,
+    /// In namespaces of their own, see [`isolation`](super::isolation). They are the same ones for all processes of the
+    /// hook, which therefore run one after the other, whatever its limits say.
+    pub isolated: bool,
 }
 
 /// The nice level of a hook for which nothing else is said: a burst of hooks must not take the server's processor time.
@@ -99,6 +111,7 @@ impl Default for Attributes {
             scheduling: Scheduling::Normal,
             directory: None,
             environment: Vec::new(),
+            isolated: false,
         }
     }
 }

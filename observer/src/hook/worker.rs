@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
 use super::feed;
+use super::isolation::Isolation;
 use super::schedule::{Ended, JobId, LaneId, Step};
 use super::spawn::{Failure, Launcher};
 use crate::clock::Clock;
@@ -100,13 +101,50 @@ pub(super) fn start(clock: Clock, reports: mpsc::UnboundedSender<Report>) -> io:
     thread::Builder::new()
         .name("hook".to_owned())
         .stack_size(STACK)
-        .spawn(move || work(clock, &orders, &reports))?;
+        .spawn(move || work(clock, &orders, &reports, None))?;
     Ok(sender)
 }
 
-fn work(clock: Clock, orders: &Receiver<Order>, reports: &mpsc::UnboundedSender<Report>) {
+/// Starts a worker whose processes are in namespaces that are theirs alone, and waits until it has these.
+///
+/// # Errors
+///
+/// When the system has no room for another thread, or the thread cannot be taken apart from the machine.
+pub(super) fn start_isolated(
+    clock: Clock,
+    reports: mpsc::UnboundedSender<Report>,
+) -> io::Result<Sender<Order>> {
+    let (sender, orders) = channel();
+    let (tell, told) = channel();
+    thread::Builder::new().name("hook-isolated".to_owned()).stack_size(STACK).spawn(move || {
+        // A thread that was taken apart half of the way ends, and what it has with it.
+        let isolation = match Isolation::of_this_thread() {
+            Ok(isolation) => isolation,
+            Err(error) => return tell.send(Err(error)).unwrap_or_default(),
+        };
+        if tell.send(Ok(())).is_ok() {
+            work(clock, &orders, &reports, Some(&isolation));
+        }
+    })?;
+    match told.recv() {
+        Ok(Ok(())) => Ok(sender),
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        Err(_) => Err(io::Error::other("isolated hook: its thread has ended")),
+    }
+}
+
+fn work(
+    clock: Clock,
+    orders: &Receiver<Order>,
+    reports: &mpsc::UnboundedSender<Report>,
+    isolation: Option<&Isolation>,
+) {
     for Order { run, launcher, work } in orders {
-        let (spawned, lines) = spawn(&launcher, work);
+        let provided = isolation.map_or(Ok(()), |isolation| provide(isolation, &work));
+        let (spawned, lines) = match provided {
+            Ok(()) => spawn(&launcher, work),
+            Err(failure) => (Err(failure), None),
+        };
         let ended = match spawned {
             Err(failure) => failure.into(),
             Ok(pid) => {
@@ -128,8 +166,23 @@ fn work(clock: Clock, orders: &Receiver<Order>, reports: &mpsc::UnboundedSender<
     }
 }
 
+/// Makes the interface that a call is about, where calls say that as dhclient does.
+fn provide(isolation: &Isolation, work: &Work) -> Result<(), Failure> {
+    let Work::Call { invocation, .. } = work else { return Ok(()) };
+    let interface = invocation.variables().find(|(name, _)| *name == b"interface");
+    let Some((_, name)) = interface else { return Ok(()) };
+    let name = String::from_utf8_lossy(name);
+    isolation.provide_interface(&name).map_err(|error| {
+        let errno = error.source.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw);
+        Failure { step: Step::Isolation, errno }
+    })
+}
+
+/// The pipe to a process, and what it is to read.
+type Fed = (OwnedFd, Vec<u8>);
+
 /// Starts the process; what it is still to be told comes back. The ends of pipes that are the process's are closed here.
-fn spawn(launcher: &Launcher, work: Work) -> (Result<Pid, Failure>, Option<(OwnedFd, Vec<u8>)>) {
+fn spawn(launcher: &Launcher, work: Work) -> (Result<Pid, Failure>, Option<Fed>) {
     match work {
         Work::Call { invocation, event, attempt } => (launcher.call(&invocation, event, attempt), None),
         Work::Stream(stdin, stdout) => (launcher.piped(stdin.as_raw_fd(), Some(stdout.as_raw_fd())), None),

@@ -15,6 +15,11 @@ pub struct Counters {
     pub foreign_queries: u64,
     /// Messages that were seen a moment before on the other side of a relay or router, at a mirror port.
     pub relayed_copies: u64,
+    /// Questions from a client's port that say what only relays say. A switch that snoops puts option 82 into what passes
+    /// it, and a client can make it up.
+    pub relayed_by_clients: u64,
+    /// ACKs of a server that the client had not chosen, where more than one server's answers count.
+    pub unchosen_answers: u64,
     /// Answers whose question was not seen.
     pub inferred_answers: u64,
     /// Answers without a question that do not tell enough to count.
@@ -23,11 +28,15 @@ pub struct Counters {
     pub other_messages: u64,
     /// Questions that made room for newer ones before an answer came.
     pub exchanges_evicted: u64,
+    /// Releases and declines that were not held until the answer to the question before them, because too many were.
+    pub held_over_limit: u64,
+    /// Messages whose copies beyond a relay would not be known again, because there were too many in a second.
+    pub legs_evicted: u64,
     /// Leases that were not remembered because the table was full.
     pub leases_over_limit: u64,
     /// Leases that were left out because their message has more of them than hooks can be told of.
     pub leases_left_out: u64,
-    /// Addresses and prefixes that a Reply gives a second time.
+    /// Addresses and prefixes that a Reply gives a second time, or in an identity association that it has already.
     pub leases_repeated: u64,
     /// Server identifiers that made room for others.
     pub servers_forgotten: u64,

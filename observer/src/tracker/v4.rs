@@ -84,6 +84,7 @@ impl Tracker {
     /// A question. Most wait for their answer; RELEASE and DECLINE have none, and neither do those that Kea rejects.
     fn query4(&mut self, at: Timestamp, observed: Arc<Observed4>) {
         let message_type = observed.message.message_type.unwrap_or(BOOTP);
+        self.counters.relayed_by_clients += u64::from(is_relayed_by_client(&observed));
         if !observed.message.is_readable() {
             self.counters.other_messages += 1;
             return;
@@ -194,6 +195,11 @@ impl Tracker {
             Some(MessageType::ACK) => {
                 let given = !answer.message.yiaddr.is_unspecified();
                 if let Some(query) = find(MessageType::REQUEST).filter(|_| given) {
+                    // Beside one server its answer is the truth; of several, a client takes that of the one it has named.
+                    if self.answers == Answers::Both && !is_chosen(&query, &answer) {
+                        self.counters.unchosen_answers += 1;
+                        return;
+                    }
                     self.granted4(at, Exchange4 { query: Some(query), answer: Some(answer) });
                 } else if let Some(query) = find(MessageType::INFORM) {
                     // The client keeps an address that it has from elsewhere; there is no lease.
@@ -536,6 +542,22 @@ impl View4 {
     fn renewed_hostname(&self) -> Octets {
         if self.is_made_up { Octets::default() } else { self.hostname.clone() }
     }
+}
+
+/// Whether the question names the server that answers, or none.
+fn is_chosen(query: &Observed4, answer: &Observed4) -> bool {
+    match (query.message.server_id(), answer.message.server_id()) {
+        (Some(chosen), Some(server)) => chosen == server,
+        _ => true,
+    }
+}
+
+/// Whether a question comes from a client's port and says what a relay says.
+fn is_relayed_by_client(query: &Observed4) -> bool {
+    const CLIENT: u16 = 68;
+    let message = &query.message;
+    query.source.port() == CLIENT
+        && (message.is_relayed() || message.options.contains(code::RELAY_AGENT_INFORMATION))
 }
 
 fn is_broadcast(query: &Observed4) -> bool {

@@ -25,6 +25,9 @@ use super::{
 /// The status code that a server gives for an identity association it does not know (RFC 8415 section 21.13).
 const NO_BINDING: u16 = 3;
 
+/// The UDP port from which clients ask (RFC 8415 section 7.2).
+const CLIENT: u16 = 546;
+
 /// How many leases of one message count, those that it gives and those that it takes away each. No server gives so many to
 /// one client; with thousands of them the environment of their one hook would be larger than the kernel takes
 /// (`execve(2)`: a quarter of the stack's limit, two million octets as a rule).
@@ -47,6 +50,8 @@ impl Tracker {
                 if !self.answers.query_counts(observed.direction) {
                     self.counters.foreign_queries += 1;
                 } else if let Some(key) = key(&observed) {
+                    let by_client = observed.source.port() == CLIENT && !observed.message.relays.is_empty();
+                    self.counters.relayed_by_clients += u64::from(by_client);
                     let bytes = observed.message.footprint();
                     self.exchanges6.ask(at, key, Arc::clone(&observed), bytes);
                     self.heard(at, || Occurrence::Heard6 {
@@ -131,7 +136,14 @@ impl Tracker {
         let mut deleted = Vec::new();
         let mut event = Event::Commit;
         let mut keys = SmallVec::<[_; 4]>::new();
+        let mut associations = SmallVec::<[_; 4]>::new();
         for ia in answer.message.identity_associations() {
+            if associations.contains(&(ia.kind, ia.iaid)) {
+                // Read again it would take away what it has just given.
+                self.counters.leases_repeated += given(&ia).count() as u64;
+                continue;
+            }
+            associations.push((ia.kind, ia.iaid));
             deleted.extend(self.leave_others6(&view, &ia, MOST_LEASES - deleted.len()));
             for granted in given(&ia) {
                 if keys.len() == MOST_LEASES {

@@ -285,7 +285,7 @@ fn dhcpv6_is_told_by_duid_and_prefixes_are_not_told() {
             wire6::pd(2, vec![wire6::prefix("2001:db8:f000::", 56, 50, 100)]),
         ]
     };
-    let says = vec![
+    let says = [
         wire6::fqdn(&["labhost", "example"]),
         (6, vec![0, 23, 0, 24]),
         // dnsmasq takes the first two octets of a class for its length: two of the first, five after its end.

@@ -266,6 +266,19 @@ fn an_address_that_is_twice_in_a_reply_is_one_lease() {
 }
 
 #[test]
+fn an_association_that_is_twice_in_a_reply_is_read_once() {
+    // Found by fuzzing: the second one took away what the first had given, and both were told in one call.
+    let (mut story, client) = (Story::new(), wire6::client(1));
+    let one = |host| wire6::na(1, vec![wire6::address(&format!("2001:db8::{host}"), 1, 9_999)]);
+    let (first, last) = (vec![one(1)], vec![one(1), one(2)]);
+    story.at(0).replied(&client.request(vec![]), last);
+    story.expect(["commit: leases6_committed(1,0)"]).has(0, &[("LEASES6_AT0_ADDRESS", "2001:db8::1")]);
+    story.at(9).replied(&client.renew(vec![]), first);
+    story.expect(["renew: lease6_renew", "renew: leases6_committed(1,0)"]);
+    assert_eq!((story.counters().leases6, story.counters().leases_repeated), (1, 1));
+}
+
+#[test]
 fn forged_servers_do_not_keep_the_real_one_from_being_learned() {
     let mut story = Story::tapping(ServerConfig::default(), Answers::Both, Limits::default());
     let (victim, other) = (client(1), client(2));

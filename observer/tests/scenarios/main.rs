@@ -10,14 +10,18 @@ mod wire6;
 
 mod cache;
 mod config;
+mod dhclient;
 mod dnsmasq;
 mod eventhook;
 mod heard;
 mod hostile;
 mod mirror;
 mod network;
+mod options;
+mod pieces;
 mod promise;
 mod random;
+mod spoofed;
 mod time;
 mod v4;
 mod v4_identity;

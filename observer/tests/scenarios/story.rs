@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dhcp_observer::config::{KeaVersion, ServerConfig};
 use dhcp_observer::dialect::invocation::Invocation;
 use dhcp_observer::dialect::kea;
+use dhcp_observer::dissect::{FragmentCounts, FragmentsWaiting};
 use dhcp_observer::drive::{Driver, Totals};
 use dhcp_observer::frame::{Direction, Frame, Interface, LinkType};
 use dhcp_observer::time::Timestamp;
@@ -240,6 +241,20 @@ impl Story {
 
     pub fn counters(&self) -> Counters {
         self.driver.counters()
+    }
+
+    /// What became of fragmented datagrams, and what waits of them.
+    pub fn fragments(&self) -> (FragmentCounts, FragmentsWaiting) {
+        (self.driver.fragments(), self.driver.fragments_waiting())
+    }
+
+    /// How many frames were skipped for this reason.
+    pub fn skipped(&self, reason: &str) -> u64 {
+        let all = self.driver.totals();
+        let skipped: Vec<_> = self.driver.skipped().collect();
+        let total: u64 = skipped.iter().map(|(_, count)| count).sum();
+        assert_eq!(all.frames, all.handled + total, "every frame is handled or skipped");
+        skipped.iter().find(|(name, _)| *name == reason).map_or(0, |(_, count)| *count)
     }
 
     pub fn totals(&self) -> Totals {

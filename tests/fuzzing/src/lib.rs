@@ -10,6 +10,7 @@ pub mod dhcpv6;
 pub mod dissect;
 pub mod kea_config;
 pub mod lease_file;
+pub mod model;
 pub mod pcap;
 pub mod rendered;
 pub mod tracker;

@@ -9,12 +9,17 @@ use dhcp_observer::tracker::LeaseEvent;
 pub const VERSIONS: [KeaVersion; 4] =
     [KeaVersion::V2_2, KeaVersion::V2_6, KeaVersion::V3_0, KeaVersion::V3_2];
 
-/// Renders an event for every version of Kea. The kernel would start a program with each result, no variable is there
-/// twice, and none holds a line of its own.
+/// Renders an event for every version of Kea; see [`check_for`].
 pub fn check(event: &LeaseEvent) {
+    check_for(event, &VERSIONS);
+}
+
+/// Renders an event for these versions of Kea. The kernel would start a program with each result, and no variable is there
+/// twice.
+pub fn check_for(event: &LeaseEvent, versions: &[KeaVersion]) {
     assert!(!event.subjects().is_empty());
-    for version in VERSIONS {
-        let Some(invocation) = kea::invocation(event, version) else { continue };
+    for version in versions {
+        let Some(invocation) = kea::invocation(event, *version) else { continue };
         assert_eq!(invocation.at, event.at);
         let strings = || invocation.environment.iter().chain(invocation.arguments.iter());
         for string in strings() {

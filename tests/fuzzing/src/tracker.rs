@@ -5,7 +5,6 @@
 //! and servers that meet.
 
 mod craft;
-mod model;
 mod script;
 
 use std::sync::Arc;
@@ -16,9 +15,9 @@ use dhcp_observer::tracker::network::{self, Kind, Watch};
 use dhcp_observer::tracker::{Answers, Limits, Observed, Tracker};
 
 use crate::bytes::Bytes;
+use crate::model::Model;
 use crate::rendered::{self, VERSIONS};
 
-use model::Model;
 pub use script::encode;
 
 /// The tracker, what watches beside it, and what they may say next.

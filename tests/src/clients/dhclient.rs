@@ -7,8 +7,10 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 
 use crate::clients::{INTERFACE, RunningClient};
+use crate::hook::DumpHook;
 use crate::netns::Namespace;
 use crate::service::{Recipe, Service, write, write_script};
+use crate::wait;
 
 /// How long it may take to release.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,6 +69,45 @@ pub struct Dhclient {
 impl Dhclient {
     /// Starts one that calls itself `name`.
     pub fn start(namespace: &Namespace, directory: &Path, wants: Wants, name: &str) -> Result<Self> {
+        Self::start_with(namespace, directory, wants, name, SCRIPT)
+    }
+
+    /// The same with a script that writes down how it was called, too.
+    pub fn start_dumping(
+        namespace: &Namespace,
+        directory: &Path,
+        wants: Wants,
+        name: &str,
+        hook: &DumpHook,
+    ) -> Result<Self> {
+        // The shell exports its working directory, which dhclient does not.
+        let script =
+            SCRIPT.replace("exit 0\n", &format!("unset PWD OLDPWD\nexec {}\n", hook.script().display()));
+        Self::start_with(namespace, directory, wants, name, &script)
+    }
+
+    /// Waits until it has logged `text`.
+    pub fn wait_for_log(&mut self, text: &str, within: Duration) -> Result<()> {
+        self.service.wait_for_log(text, within)
+    }
+
+    /// Waits until it has broadcast a DHCPREQUEST so many times since it was started.
+    pub fn wait_for_broadcasts(&self, times: usize, within: Duration) -> Result<()> {
+        wait::until(&format!("{times} broadcast requests of dhclient"), within, || {
+            let log = self.service.log();
+            let is_broadcast =
+                |line: &&str| line.contains("DHCPREQUEST for ") && line.contains("to 255.255.255.255 ");
+            Ok((log.lines().filter(is_broadcast).count() >= times).then_some(()))
+        })
+    }
+
+    fn start_with(
+        namespace: &Namespace,
+        directory: &Path,
+        wants: Wants,
+        name: &str,
+        script: &str,
+    ) -> Result<Self> {
         let configuration = format!(
             "timeout 20; retry 2; reboot 2; initial-interval 1; backoff-cutoff 2; send host-name \"{name}\"; send fqdn.fqdn \"{name}\";
             request subnet-mask, routers, host-name, dhcp-lease-time, dhcp-renewal-time, dhcp-rebinding-time;\n"
@@ -77,7 +118,7 @@ impl Dhclient {
             format!("send fqdn.fqdn \"{name}\"; send fqdn.server-update on; also request dhcp6.fqdn;\n")
         };
         let configuration = write(directory, "dhclient.conf", &configuration)?;
-        let script = write_script(directory, "dhclient-script", SCRIPT)?;
+        let script = write_script(directory, "dhclient-script", script)?;
         let leases = directory.join("dhclient.leases").display().to_string();
         let mut options: Vec<String> = wants.options().iter().map(|&option| option.to_owned()).collect();
         options.extend(

@@ -1,7 +1,8 @@
 //! `[[hook]]`.
 
-use std::ffi::CString;
-use std::path::PathBuf;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -11,9 +12,9 @@ use super::reader::{At, Section, closest, integer, one_of};
 use super::value::{self, DURATION};
 use crate::dialect::{self, DialectName, dnsmasq};
 use crate::dispatch::{Filter, Route, Words};
+use crate::hook::isolation::refuse_stock_script;
 use crate::hook::{
-    Attributes, Credentials, LaneLimits, Mode, Output, Program, ProgramWarning, Scheduling, Spec,
-    resolve_program,
+    Attributes, Credentials, LaneLimits, Mode, Output, Program, Scheduling, Spec, resolve_program,
 };
 use crate::tracker::Event;
 
@@ -37,8 +38,6 @@ pub struct Hook {
     pub on_change: bool,
     /// Whether it is told at the start of the leases that there are.
     pub replay_on_start: bool,
-    /// Whether its processes get a network and mount namespace of their own.
-    pub isolated: bool,
     /// Its program and how that is run; `None` where calls are only printed.
     pub spec: Option<Spec>,
 }
@@ -71,7 +70,10 @@ pub(super) fn read(
         None if !section.has("name") => section.wrong_here("name is missing: what log lines call the hook"),
         None => {}
     }
-    let (program, arguments) = read_command(section, &mut warn);
+    let isolated = section.boolean("isolated").unwrap_or_default();
+    let attributes = Attributes { isolated, ..read_attributes(section) };
+    let user = attributes.credentials.as_ref().map(|credentials| credentials.user);
+    let (program, arguments) = read_command(section, user, isolated, &mut warn);
     let names: Vec<_> = DialectName::ALL.iter().map(|dialect| (dialect.name(), *dialect)).collect();
     let dialect = section.word("dialect", &names).unwrap_or_default();
     let dnsmasq = dnsmasq::Options {
@@ -101,12 +103,14 @@ pub(super) fn read(
     let filter = section.table("filter").map(|section| filter::read(&section)).unwrap_or_default();
     let mode = read_mode(section);
     let limits = read_limits(section, mode, dialect);
-    let attributes = read_attributes(section);
+    if isolated && limits.max_parallel > 1 && section.has("max_parallel") {
+        let one = "an isolated hook runs one process at a time, in namespaces that are the same for all; leave it out";
+        section.wrong(section.at_of("max_parallel"), "max_parallel", one);
+    }
     let output = section.word("output", &[("ours", Output::Ours), ("null", Output::Null)]);
     let words = read_words(section, dialect);
     let flag = |key| section.boolean(key).unwrap_or_default();
-    let [on_change, replay_on_start, isolated, independent] =
-        ["on_change", "replay_on_start", "isolated", "independent"].map(flag);
+    let [on_change, replay_on_start, independent] = ["on_change", "replay_on_start", "independent"].map(flag);
     section.finish();
     let (name, program) = name.zip(program)?;
     let output = output.unwrap_or(dialect.output());
@@ -122,17 +126,7 @@ pub(super) fn read(
     });
     Some((
         name.clone(),
-        Hook {
-            name: name.value,
-            dialect,
-            options,
-            filter,
-            words,
-            on_change,
-            replay_on_start,
-            isolated,
-            spec,
-        },
+        Hook { name: name.value, dialect, options, filter, words, on_change, replay_on_start, spec },
     ))
 }
 
@@ -151,8 +145,13 @@ fn only_with(section: &Section<'_, '_>, key: &str, with: &str) {
     }
 }
 
-/// The program, looked at, and the arguments before those of the call.
-fn read_command(section: &Section<'_, '_>, warn: &mut impl FnMut(String)) -> (Option<Program>, Vec<CString>) {
+/// The program, looked at for one that is to run as `user`, and the arguments before those of the call.
+fn read_command(
+    section: &Section<'_, '_>,
+    user: Option<u32>,
+    isolated: bool,
+    warn: &mut impl FnMut(String),
+) -> (Option<Program>, Vec<CString>) {
     let allow_writable = section.boolean("allow_writable").unwrap_or_default();
     let expected = "an absolute path, or a list of one and arguments";
     let words = section.get("command", expected, |value| match value {
@@ -180,12 +179,22 @@ fn read_command(section: &Section<'_, '_>, warn: &mut impl FnMut(String)) -> (Op
             return (None, arguments);
         }
     };
-    for warning in program.warnings() {
-        match warning {
-            ProgramWarning::FileWritable(_) | ProgramWarning::DirectoryWritable(_) if !allow_writable => {
-                section.wrong(at, "command", format!("{warning}, or allow it with allow_writable = true"));
+    if !isolated {
+        // An interpreter is given the script as an argument.
+        let scripts =
+            arguments.iter().map(CString::as_c_str).filter(|word| word.to_bytes().starts_with(b"/"));
+        for script in std::iter::once(program.path()).chain(scripts) {
+            if let Err(error) = refuse_stock_script(Path::new(OsStr::from_bytes(script.to_bytes()))) {
+                section.wrong(at, "command", error.to_string());
             }
-            _ => warn(warning.to_string()),
+        }
+    }
+    program.warnings().iter().for_each(|warning| warn(warning.to_string()));
+    for exposure in program.exposures(user) {
+        if allow_writable {
+            warn(exposure.to_string());
+        } else {
+            section.wrong(at, "command", format!("{exposure}, or allow it with allow_writable = true"));
         }
     }
     (Some(program), arguments)
@@ -294,6 +303,7 @@ fn read_attributes(section: &Section<'_, '_>) -> Attributes {
         scheduling: section.word("scheduling", &scheduling).unwrap_or(defaults.scheduling),
         directory: read_directory(section),
         environment: read_environment(section),
+        ..defaults
     }
 }
 

@@ -15,8 +15,10 @@ mod value;
 
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::Gid;
 use toml::de::DeTable;
 use tracing::level_filters::LevelFilter;
 
@@ -24,6 +26,7 @@ use super::{HostnameFrom, KeaVersion};
 use crate::capture::live::Attach;
 use crate::capture::pin;
 use crate::logging::Format;
+use crate::store;
 use crate::tracker::{Answers, network};
 
 pub use hook::{Hook, STANDARD_PATH};
@@ -58,6 +61,10 @@ pub struct Config {
     pub network: network::Options,
     /// `[limits]`
     pub limits: Limits,
+    /// `[store]`
+    pub store: Store,
+    /// `[control]`
+    pub control: Control,
     /// `[log]`
     pub log: Log,
     /// What an administrator should know, though it is no reason not to start.
@@ -95,6 +102,29 @@ impl Default for Capture {
             ebpf_log: log::LevelFilter::Off,
         }
     }
+}
+
+/// `[control]`: what can be asked of a running observer, and by whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The control socket.
+    pub socket: Socket,
+    /// Whose members may ask beside root and our own user.
+    pub group: Option<Gid>,
+    /// Where Prometheus finds the metrics.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Whether there is a control socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Socket {
+    /// At [`control::DEFAULT_PATH`](crate::control::DEFAULT_PATH), unless another observer has it or it cannot be made.
+    #[default]
+    Default,
+    /// Here, or it is an error.
+    At(PathBuf),
+    /// There is none.
+    None,
 }
 
 /// `[server]`: what is known of the DHCP server.
@@ -157,6 +187,32 @@ impl From<Limits> for crate::hook::Limits {
             max_queued: limits.max_queue,
             max_queued_per_subject: limits.max_queue_per_lease,
         }
+    }
+}
+
+/// `[store]`: what outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The state directory; `None`: nothing is kept.
+    pub directory: Option<PathBuf>,
+    /// What is to survive.
+    pub durability: store::Durability,
+    /// How much is kept.
+    pub limits: store::Limits,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let (durability, limits) = (store::Durability::default(), store::Limits::default());
+        Self { directory: Some(store::DEFAULT_DIRECTORY.into()), durability, limits }
+    }
+}
+
+impl Store {
+    /// How the store is made, where there is one.
+    pub fn options(&self) -> Option<store::Options> {
+        let directory = self.directory.clone()?;
+        Some(store::Options { directory, durability: self.durability, limits: self.limits })
     }
 }
 
@@ -237,6 +293,8 @@ impl Config {
                 .map(|section| sections::network(&section))
                 .unwrap_or_default(),
             limits: top.table("limits").map(|section| sections::limits(&section)).unwrap_or_default(),
+            store: top.table("store").map(|section| sections::store(&section)).unwrap_or_default(),
+            control: top.table("control").map(|section| sections::control(&section)).unwrap_or_default(),
             log: top.table("log").map(|section| sections::log(&section)).unwrap_or_default(),
             ..Self::default()
         };

@@ -7,11 +7,13 @@ use tracing::level_filters::LevelFilter;
 
 use super::reader::{At, Section};
 use super::value::{self, DURATION};
-use super::{Capture, Interface, Limits, Log, Server};
+use super::{Capture, Control, Interface, Limits, Log, Server, Socket, Store};
 use crate::capture::live::Attach;
 use crate::config::{HostnameFrom, KeaVersion, kea};
+use crate::control;
 use crate::logging::Format;
 use crate::seed;
+use crate::store::{self, Durability};
 use crate::tracker::{Answers, network};
 
 /// The longest name of an interface (IFNAMSIZ without its NUL).
@@ -144,6 +146,56 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// `[store]`
+pub(super) fn store(section: &Section<'_, '_>) -> Store {
+    let defaults = Store::default();
+    let directory =
+        section.get("directory", "an absolute path, or \"none\"", |value| match value.as_str()? {
+            "none" => Some(None),
+            _ => value::absolute(value).map(Some),
+        });
+    let durability = [("process", Durability::Process), ("power", Durability::Power)];
+    let number = |key, default: usize| {
+        let found = section.number(key, 1..=i64::from(u32::MAX));
+        found.and_then(|number| usize::try_from(number.value).ok()).unwrap_or(default)
+    };
+    let store = Store {
+        directory: directory.map_or(defaults.directory, |found| found.value),
+        durability: section.word("durability", &durability).unwrap_or_default(),
+        limits: store::Limits {
+            queued: number("max_queued", defaults.limits.queued),
+            calls: number("max_calls", defaults.limits.calls),
+            history: number("history", defaults.limits.history),
+            unwritten: number("max_unwritten", defaults.limits.unwritten),
+        },
+    };
+    section.finish();
+    store
+}
+
+/// `[control]`
+pub(super) fn control(section: &Section<'_, '_>) -> Control {
+    let socket = section.get("socket", "an absolute path or \"none\"", |value| match value.as_str()? {
+        "none" => Some(Socket::None),
+        path if path == control::DEFAULT_PATH => Some(Socket::Default),
+        _ => value::absolute(value).map(Socket::At),
+    });
+    let group = section.get("group", "the name or number of a group", value::name_or_number);
+    let found = group.as_ref().and_then(|group| control::group(&group.value));
+    if let (Some(group), None) = (&group, found) {
+        section.wrong(group.at, "group", format!("there is no group {:?}", group.value));
+    }
+    let metrics = section.get("metrics", "an address and port such as \"127.0.0.1:9167\"", |value| {
+        value.as_str()?.parse().ok()
+    });
+    section.finish();
+    Control {
+        socket: socket.map(|socket| socket.value).unwrap_or_default(),
+        group: found,
+        metrics: metrics.map(|metrics| metrics.value),
+    }
 }
 
 /// `[log]`

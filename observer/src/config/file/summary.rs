@@ -45,6 +45,9 @@ fn line(hook: &Hook) -> String {
             Scheduling::Batch => words.push(format!("nice {}, SCHED_BATCH", spec.attributes.nice)),
             Scheduling::Idle => words.push("SCHED_IDLE".to_owned()),
         }
+        if spec.attributes.isolated {
+            words.push("isolated".to_owned());
+        }
         if spec.independent {
             words.push("independent".to_owned());
         }
@@ -59,7 +62,6 @@ fn line(hook: &Hook) -> String {
     for (is_set, word) in [
         (hook.on_change, "changes only"),
         (hook.replay_on_start, "told of the leases there are at the start"),
-        (hook.isolated, "isolated"),
     ] {
         if is_set {
             words.push(word.to_owned());

@@ -107,7 +107,7 @@ fn values_arrive() {
     assert_eq!(spec.attributes.directory.as_deref(), Some(c"/tmp"));
     let path = std::ffi::CString::new(format!("PATH={STANDARD_PATH}")).unwrap();
     assert_eq!(spec.attributes.environment, [c"A=b c".to_owned(), c"N=7".to_owned(), path]);
-    assert!(hook.on_change && hook.replay_on_start && hook.isolated);
+    assert!(hook.on_change && hook.replay_on_start && spec.attributes.isolated);
     assert_eq!(hook.words.iter().collect::<Vec<_>>(), ["lease4_renew", "commit"]);
     assert_eq!(hook.options.version, KeaVersion::V3_0);
     assert_eq!(hook.dialect, DialectName::Kea);
@@ -164,6 +164,7 @@ fn what_does_not_go_together_is_named() {
     check("window = 3\n", "6:10", &["window", "mode = \"stream\" only"]);
     check("batch_time = 3\n", "6:14", &["mode = \"batch\" only"]);
     check("mode = \"stream\"\nmax_parallel = 3\n", "7:16", &["one process at a time"]);
+    check("isolated = true\nmax_parallel = 3\n", "7:16", &["an isolated hook runs one process at a time"]);
     check("script_on_renewal = true\n", "6:21", &["dialect = \"dnsmasq\" only"]);
     check("search_timeout = 3\n", "6:18", &["dialect = \"dhclient\" only"]);
     check("retry_delay = 3\n", "6:15", &["retries"]);

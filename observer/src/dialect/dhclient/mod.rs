@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::time::Timestamp;
 use crate::tracker::LeaseEvent;
 
-use super::{Call, Dialect, Memory};
+use super::{Call, Dialect, Memory, Options};
 
 use suspect::Check;
 
@@ -34,6 +34,12 @@ use suspect::Check;
 pub struct Settings {
     /// How long a client searches for a server before it gives up (`timeout` of dhclient.conf(5)): FAIL or TIMEOUT.
     pub timeout: Duration,
+}
+
+impl From<&Options> for Settings {
+    fn from(options: &Options) -> Self {
+        Self { timeout: options.search_timeout.unwrap_or(Self::default().timeout) }
+    }
 }
 
 impl Default for Settings {
@@ -136,6 +142,12 @@ impl Dialect for Dhclient {
         true
     }
 
+    /// Searches that made room for others are clients that it does not follow any more, too.
+    fn over_limit(&self) -> u64 {
+        let counters = self.counters();
+        counters.leases_over_limit + counters.searches_evicted
+    }
+
     fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
         // Own deadlines are no deadlines of the tracker; the caller fires them, and doing so twice does no harm.
         self.handle_timeout(event.at);
@@ -152,6 +164,19 @@ impl Dialect for Dhclient {
 
     fn poll_timeout(&self) -> Option<Timestamp> {
         [self.v4.poll_timeout(), self.v6.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn losses(&self) -> Vec<(&'static str, u64)> {
+        let Counters { leases_over_limit, searches_evicted, suspect_values, .. } = self.counters();
+        vec![
+            ("leases_over_limit", leases_over_limit),
+            ("searches_evicted", searches_evicted),
+            ("suspect_values", suspect_values),
+        ]
+    }
+
+    fn set_options(&mut self, options: &Options) {
+        self.v4.set_settings(options.into());
     }
 
     fn poll_call(&mut self) -> Option<Call> {

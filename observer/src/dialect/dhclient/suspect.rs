@@ -45,7 +45,7 @@ impl Check {
 
 fn are_names(value: &[u8]) -> bool {
     let mut names = value.split(|octet| *octet == b' ').filter(|name| !name.is_empty()).peekable();
-    names.peek().is_some() && names.all(|name| is_name(name))
+    names.peek().is_some() && names.all(is_name)
 }
 
 /// Labels with dots between, and perhaps one at the end. The last label may be of any length, which is the real one's

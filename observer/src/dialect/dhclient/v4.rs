@@ -154,6 +154,11 @@ impl Clients {
         }
     }
 
+    /// For searches that begin from here on.
+    pub(super) fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     pub(super) fn counters(&self) -> Counters {
         let (leases, searches) = (self.leases as u64, self.searches.len() as u64);
         Counters { leases, searches, ..self.counters }
@@ -539,7 +544,11 @@ impl Clients {
         let Ok(memory) = serde_json::from_slice::<memory::Client4>(value) else { return };
         let hwaddr = HardwareAddress::from(memory.hwaddr);
         let key = memory::identifier(memory.client_id).map_or(Key::Hardware(hwaddr), Key::Identifier);
-        if self.by_key.contains_key(&key) || self.leases >= self.limits.leases {
+        if self.by_key.contains_key(&key) {
+            return;
+        }
+        if self.leases >= self.limits.leases {
+            self.counters.leases_over_limit += 1;
             return;
         }
         let time = Timestamp::from_nanos;

@@ -3,13 +3,19 @@
 use std::hash::Hash;
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use tokio::sync::mpsc;
 
 use super::super::batch::Batches;
+use super::super::foreman::Foreman;
 use super::super::schedule::{Discipline, JobId, LaneId, LaneRules, Schedule};
 use super::super::spawn::Launcher;
 use super::super::spec::{Mode, Spec};
 use super::super::stream::Stream;
+use super::super::worker::{Order, Report};
 use super::wires::Wires;
+use crate::clock::Clock;
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
 
@@ -43,10 +49,18 @@ pub(super) struct Lane<I> {
     pub(super) id: LaneId,
     pub(super) spec: Spec,
     pub(super) name: Arc<str>,
-    pub(super) launcher: Arc<Launcher>,
+    pub(super) means: Means,
     /// Is not of the configuration any more, and goes when its work is done.
     pub(super) retired: bool,
     pub(super) engine: Engine<I>,
+}
+
+/// With what its processes are started.
+#[derive(Clone, Debug)]
+pub(super) struct Means {
+    pub(super) launcher: Arc<Launcher>,
+    /// The worker of an isolated hook, which is no other hook's; its namespaces go with the hook.
+    pub(super) worker: Option<Sender<Order>>,
 }
 
 /// What a mode needs beside the schedule.
@@ -59,18 +73,28 @@ pub(super) enum Engine<I> {
 
 impl<I: Clone> Lane<I> {
     /// What may fail about a lane, before there is one.
-    pub(super) fn prepare(spec: Spec) -> io::Result<(Spec, Arc<Launcher>)> {
+    pub(super) fn prepare(
+        spec: Spec,
+        clock: Clock,
+        reports: &mpsc::UnboundedSender<Report>,
+        foreman: &Foreman,
+    ) -> io::Result<(Spec, Means)> {
         let launcher = Arc::new(Launcher::new(&spec)?);
-        Ok((spec, launcher))
+        let isolated = spec.attributes.isolated.then(|| foreman.isolated_worker(clock, reports.clone()));
+        Ok((spec, Means { launcher, worker: isolated.transpose()? }))
     }
 
     pub(super) fn new<K: Clone + Eq + Hash>(
         schedule: &mut Schedule<K, Task<I>>,
         spec: Spec,
-        launcher: Arc<Launcher>,
+        means: Means,
         successor_of: Option<LaneId>,
     ) -> Self {
-        let limits = spec.limits.clone();
+        let mut limits = spec.limits.clone();
+        if spec.attributes.isolated {
+            limits.max_parallel = 1;
+        }
+        let rules_limits = limits.clone();
         let (discipline, engine) = match spec.mode {
             Mode::Exec => (Discipline::Serial, Engine::Exec),
             Mode::Batch { calls, wait } => {
@@ -80,10 +104,10 @@ impl<I: Clone> Lane<I> {
                 (Discipline::Handed, Engine::Stream(Box::new(Stream::new(limits, window)), None))
             }
         };
-        let rules = LaneRules { limits: spec.limits.clone(), independent: spec.independent, discipline };
+        let rules = LaneRules { limits: rules_limits, independent: spec.independent, discipline };
         let id = schedule.add_lane(rules, successor_of);
         let name = Arc::from(spec.name.as_str());
-        Self { id, spec, name, launcher, retired: false, engine }
+        Self { id, spec, name, means, retired: false, engine }
     }
 }
 

@@ -10,13 +10,12 @@ use tracing::{debug, warn};
 
 use super::super::batch::{self, Batches};
 use super::super::schedule::{Command, Ended, LaneId, Step, Verdict};
-use super::super::spawn::Launcher;
 use super::super::stream::{self, Flight, Stream};
 use super::super::watch::Signal;
 use super::super::worker::{self, Order, Report, Run, Work};
 use super::Hooks;
 use super::child::{Child, ChildCall};
-use super::lane::{Engine, Ride, Task};
+use super::lane::{Engine, Means, Ride, Task};
 use super::progress::Progress;
 use super::wires::{Heard, Wires};
 use crate::dialect::json;
@@ -90,14 +89,14 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
 
     fn start_call(&mut self, lane: LaneId, run: Run, task: Task<I>, attempt: u32) {
         let Some(lane) = self.lane(lane) else { return };
-        let (hook, launcher) = (Arc::clone(&lane.name), Arc::clone(&lane.launcher));
+        let (hook, means) = (Arc::clone(&lane.name), lane.means.clone());
         let attempt = task.shown_attempt(attempt);
         let invocation = Arc::clone(&task.invocation);
         let work = Work::Call { invocation, event: task.event, attempt };
         let Task { tag, event, invocation, .. } = task;
         let call = ChildCall { tag, event, attempt, invocation };
         let child = Child::new(hook, Some(call), self.clock.now());
-        self.start(run, child, launcher, work);
+        self.start(run, child, means, work);
     }
 
     /// Takes in calls, and does what there is to do for their batch.
@@ -112,14 +111,14 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             {
                 batches.handle_call(now, Ride { job, task });
             }
-            let (id, hook, launcher) = (lane.id, &lane.name, &lane.launcher);
+            let (id, hook, means) = (lane.id, &lane.name, &lane.means);
             match batches.poll_command() {
                 None => return,
                 Some(batch::Command::Start { life }) => {
                     let lines = rendered(batches);
                     let child = Child::new(Arc::clone(hook), None, now);
-                    let launcher = Arc::clone(launcher);
-                    self.start(Run::Lane(id, life), child, launcher, Work::Batch(lines));
+                    let means = means.clone();
+                    self.start(Run::Lane(id, life), child, means, Work::Batch(lines));
                 }
                 Some(batch::Command::Signal(signal)) => self.signal(id, signal),
             }
@@ -153,13 +152,13 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             match stream.poll_command(now) {
                 None => return,
                 Some(stream::Command::Start { life }) => {
-                    let (hook, launcher) = (Arc::clone(&lane.name), Arc::clone(&lane.launcher));
+                    let (hook, means) = (Arc::clone(&lane.name), lane.means.clone());
                     let run = Run::Lane(id, life);
                     let child = Child::new(hook, None, now);
                     match Wires::open() {
                         Ok((ours, stdin, stdout)) => {
                             *wires = Some(Box::new(ours));
-                            self.start(run, child, launcher, Work::Stream(stdin, stdout));
+                            self.start(run, child, means, Work::Stream(stdin, stdout));
                         }
                         Err(errno) => {
                             self.children.insert(run, child);
@@ -177,16 +176,21 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         }
     }
 
-    fn start(&mut self, run: Run, mut child: Child<I>, launcher: Arc<Launcher>, work: Work) {
-        let refused = match self.place() {
-            Ok(place) => {
-                // A worker goes away only when it panics; then its place is not used again.
-                let order = Order { run, launcher, work };
-                let sent = self.places.get(place).is_some_and(|orders| orders.send(order).is_ok());
-                child.place = sent.then_some(place);
-                (!sent).then_some(Errno::EAGAIN)
+    fn start(&mut self, run: Run, mut child: Child<I>, means: Means, work: Work) {
+        let Means { launcher, worker } = means;
+        let order = Order { run, launcher, work };
+        // A worker goes away only when it panics; then its place is not used again.
+        let refused = if let Some(orders) = worker {
+            orders.send(order).is_err().then_some(Errno::ESRCH)
+        } else {
+            match self.place() {
+                Ok(place) => {
+                    let sent = self.places.get(place).is_some_and(|orders| orders.send(order).is_ok());
+                    child.place = sent.then_some(place);
+                    (!sent).then_some(Errno::EAGAIN)
+                }
+                Err(errno) => Some(errno),
             }
-            Err(errno) => Some(errno),
         };
         self.children.insert(run, child);
         if let Some(errno) = refused {
@@ -205,7 +209,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         if let Some(place) = self.idle.pop() {
             return Ok(place);
         }
-        let sender = worker::start(self.clock, self.report_sender.clone())
+        let sender = self
+            .foreman
+            .worker(self.clock, self.report_sender.clone())
             .map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
         self.places.push(sender);
         Ok(self.places.len() - 1)
@@ -230,7 +236,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         let Some(child) = self.children.get_mut(&run) else { return };
         child.terminated = true;
         child.log_signal("hook took too long: SIGTERM to its process group");
-        child.signal(signal::Signal::SIGTERM);
+        child.signal(&self.foreman, signal::Signal::SIGTERM);
     }
 
     fn kill(&mut self, run: Run) {
@@ -239,7 +245,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         if !child.ended {
             child.log_signal("hook did not end on SIGTERM: SIGKILL to its process group");
         }
-        child.signal(signal::Signal::SIGKILL);
+        child.signal(&self.foreman, signal::Signal::SIGKILL);
         if child.ended {
             self.forget(run);
         }

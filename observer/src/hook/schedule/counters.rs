@@ -44,6 +44,27 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Each count that only grows, with its name.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        [
+            ("started", self.started),
+            ("succeeded", self.succeeded),
+            ("non_zero", self.non_zero),
+            ("signalled", self.signalled),
+            ("timed_out", self.timed_out),
+            ("killed", self.killed),
+            ("could_not_start", self.could_not_start),
+            ("unknown", self.unknown),
+            ("acknowledged", self.acknowledged),
+            ("stray_acknowledgements", self.stray_acknowledgements),
+            ("retried", self.retried),
+            ("gave_up", self.gave_up),
+            ("dropped", self.dropped),
+            ("dropped_subject", self.dropped_subject),
+        ]
+        .into_iter()
+    }
+
     pub(in crate::hook) fn count(&mut self, ended: Ended) {
         match ended {
             Ended::Exited(0) => self.succeeded += 1,

@@ -26,6 +26,8 @@ pub enum Step {
     Process,
     /// Its standard input, output and error.
     Descriptors,
+    /// The interface in its own namespaces.
+    Isolation,
     /// Its scheduling class.
     Scheduling,
     /// Its nice level.
@@ -92,6 +94,7 @@ impl Step {
             Self::Program => return of_program.to_owned(),
             Self::Process => "no process for it",
             Self::Descriptors => "its standard input and output",
+            Self::Isolation => "the interface in its own network namespace",
             Self::Scheduling => "its scheduling class",
             Self::Nice => "its nice level; a negative one needs CAP_SYS_NICE",
             Self::Credentials => "its user and groups; changing them needs CAP_SETUID and CAP_SETGID",

@@ -1,0 +1,162 @@
+//! How things stand with a running observer: by the control socket, for Prometheus, for systemd, and who may ask.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use observer_tests::golden::Recording;
+use observer_tests::hook::DumpHook;
+use observer_tests::inject::{AnswersFrom, replay_paced};
+use observer_tests::link::Cable;
+use observer_tests::need::Need;
+use observer_tests::observer::{Observer, binary};
+use observer_tests::require;
+use observer_tests::scratch::Scratch;
+use observer_tests::wait;
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(40);
+/// Nobody on Debian, and a group that is no one's.
+const NOBODY: u32 = 65_534;
+const ASKERS: u32 = 54_321;
+
+fn ask(socket: &Path, more: &[&str], uid: u32, gid: u32) -> Output {
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
+    command.arg(binary_for_all()).arg("status").arg("--control").arg(socket).args(more).output().unwrap()
+}
+
+/// The binary where every user may run it.
+fn binary_for_all() -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("dhcp-observer-for-all-{}", std::process::id()));
+    if !path.exists() {
+        fs::copy(binary().unwrap(), &path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    path
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+#[test]
+fn a_running_observer_says_how_things_stand_to_those_who_may_ask() {
+    require!(Need::Root, Need::Program("setpriv"));
+    let (cable, scratch) = (Cable::as_recorded().unwrap(), Scratch::new().unwrap());
+    let hook = DumpHook::install(scratch.path()).unwrap();
+    let server = &cable.server;
+    server.namespace.ip(&["link", "set", "lo", "up"]).unwrap();
+    // The directory is open to all, so that it is the socket that keeps others out.
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = scratch.path().join("control");
+    let more =
+        ["--control", socket.to_str().unwrap(), "--control-group", "54321", "--metrics", "127.0.0.1:9167"];
+    let observer = Observer::start(&server.namespace, scratch.path(), "s0", hook.script(), &more).unwrap();
+    let found = fs::metadata(&socket).unwrap();
+    assert_eq!((found.mode() & 0o777, found.uid(), found.gid()), (0o660, 0, ASKERS));
+
+    let recording = Recording::named("kea-v4-dora");
+    replay_paced(&recording.frames().unwrap(), 10.0, &cable.client, server, AnswersFrom::Observed).unwrap();
+    hook.wait_for(3, SOON).unwrap();
+    let json = || -> Value {
+        let output = ask(&socket, &["--json"], 0, 0);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let status = wait::until("three hooks that have ended", SOON, || {
+        let status = json();
+        Ok((status["hooks"][0]["counts"]["succeeded"] == 3).then_some(status))
+    })
+    .unwrap();
+    assert_eq!(status["counts"]["messages4"]["DHCPDISCOVER"], 3);
+    assert_eq!(status["counts"]["messages4"]["DHCPACK"], 3);
+    assert_eq!(status["counts"]["hook_points"]["leases4_committed"], 3);
+    assert_eq!(status["counts"]["kernel"]["lost"], 0);
+    assert_eq!(status["counts"]["kernel"]["taken_v4"], status["counts"]["frames"]["handled"]);
+    assert_eq!(status["gauges"]["leases4"], 3);
+    assert_eq!(status["interfaces"][0]["name"], "s0");
+    assert!(status["hooks"][0]["durations"]["sum"].as_f64().unwrap() > 0.0, "{status:#}");
+
+    // A member of the group sees the same as a table; anybody else is told why not.
+    let output = ask(&socket, &[], NOBODY, ASKERS);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("hook_points: leases4_committed=3"), "{}", text(&output.stdout));
+    let output = ask(&socket, &[], NOBODY, NOBODY);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("only root and the socket's group may ask"),
+        "{}",
+        text(&output.stderr)
+    );
+    // Were the file open to all, the kernel's word on who asks would still hold.
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    let output = ask(&socket, &[], NOBODY, NOBODY);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("user 65534 is neither root nor in the group"),
+        "{}",
+        text(&output.stderr)
+    );
+
+    let scraped = server.namespace.run(|| {
+        let mut stream = TcpStream::connect("127.0.0.1:9167")?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut scraped = String::new();
+        stream.read_to_string(&mut scraped)?;
+        Ok(scraped)
+    });
+    let scraped = scraped.unwrap();
+    for line in [
+        "dhcp_observer_hook_points_total{hook_point=\"leases4_committed\"} 3",
+        "dhcp_observer_hook_calls_total{hook=\"script\",what=\"succeeded\"} 3",
+        "dhcp_observer_hook_duration_seconds_count{hook=\"script\"} 3",
+        "dhcp_observer_leases4 3.0",
+    ] {
+        assert!(scraped.lines().any(|found| found == line), "no {line:?} in\n{scraped}");
+    }
+    observer.stop().unwrap();
+    assert!(!socket.exists());
+    let _ = fs::remove_file(binary_for_all());
+}
+
+#[test]
+fn systemd_is_told_of_readiness_reload_life_and_stop() {
+    require!(Need::Root);
+    let (cable, scratch) = (Cable::as_recorded().unwrap(), Scratch::new().unwrap());
+    let path = scratch.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(SOON)).unwrap();
+    let hear = |wanted: &str| {
+        let mut octets = [0; 4_096];
+        loop {
+            let length = systemd.recv(&mut octets).unwrap_or_else(|error| panic!("no {wanted}: {error}"));
+            let said = text(&octets[..length]);
+            if said.contains(wanted) {
+                return said;
+            }
+        }
+    };
+    let mut command = cable.server.namespace.command(binary().unwrap().to_str().unwrap());
+    command.args(["--iface", "s0", "--script", "/bin/true", "--no-pin", "--control", "none"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").current_dir(scratch.path());
+    // The watchdog is this process's own, whatever it is called later.
+    let mut observer = command.process_group(0).spawn().unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(observer.id()).unwrap());
+    let ready = hear("READY=1");
+    assert!(ready.contains("STATUS=observing s0"), "{ready}");
+    hear("WATCHDOG=1");
+    nix::sys::signal::kill(pid, Signal::SIGHUP).unwrap();
+    assert!(hear("RELOADING=1").contains("MONOTONIC_USEC="));
+    hear("READY=1");
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    hear("STOPPING=1");
+    assert!(observer.wait().unwrap().success());
+}
