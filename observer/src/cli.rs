@@ -306,7 +306,7 @@ pub struct Replay {
 /// What the network says beside leases.
 #[derive(Debug, Args)]
 pub struct Network {
-    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict; or all
+    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict, gap; or all
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub network_events: Vec<NetworkEventArg>,
     /// Seconds after which a question that nobody has answered is unanswered [default: 10]
@@ -329,6 +329,8 @@ pub enum NetworkEventArg {
     PoolExhausted,
     /// Two clients want one address
     Conflict,
+    /// Frames were missed, because the ring was full or no observer ran
+    Gap,
 }
 
 impl NetworkEventArg {
@@ -340,6 +342,7 @@ impl NetworkEventArg {
             Self::Nak => vec![network::Kind::Nak],
             Self::PoolExhausted => vec![network::Kind::PoolExhausted],
             Self::Conflict => vec![network::Kind::Conflict],
+            Self::Gap => vec![network::Kind::Gap],
         }
     }
 }

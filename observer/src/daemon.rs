@@ -1,5 +1,7 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
+mod gap;
+mod passage;
 mod reload;
 mod restore;
 mod status;
@@ -95,7 +97,7 @@ pub async fn run(
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
     seed::check(&config.server.seed)?;
-    let archive = match config.store.options() {
+    let mut archive = match config.store.options() {
         Some(options) => {
             // Before a warning about the directory that is for the same reason.
             check::privilege()?;
@@ -103,7 +105,8 @@ pub async fn run(
         }
         None => None,
     };
-    let mut capture = Capture::open(&capture_options(&config)?)?;
+    let stored = archive.as_mut().and_then(|archive| archive.restored().read_up_to);
+    let mut capture = Capture::open(&CaptureOptions { stored, ..capture_options(&config)? })?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
     let mut driver = Driver::new(server, config.capture.answers, config.limits.into());
@@ -116,10 +119,8 @@ pub async fn run(
     let (started, reported, walk) = (clock.now(), Losses::default(), None);
     let mut daemon =
         Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
+    daemon.delivery.set_start(started);
     daemon.links()?;
-    for gap in daemon.capture.take_gaps() {
-        error!("{gap}");
-    }
     let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {
             // Everything is open, and no frame has been looked at yet.
@@ -163,6 +164,7 @@ fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
         ebpf_log: config.capture.ebpf_log,
         wait: is_waited_for,
         pins: config.pins.clone(),
+        stored: None,
     })
 }
 
@@ -212,6 +214,7 @@ impl Daemon {
                 () = self.delivery.progress() => {}
                 _ = check.tick() => {
                     self.report_losses();
+                    self.tell_gaps()?;
                     self.heartbeat();
                 }
                 Some(()) = tick(watchdog.as_mut()) => supervise::alive(),
@@ -242,10 +245,13 @@ impl Daemon {
         let now = self.clock.now();
         let Self { capture, driver, delivery, .. } = self;
         let mut written = Ok(());
-        let drained = capture.drain(BUDGET, |frame| {
+        let drained = capture.drain_placed(BUDGET, |frame, behind| {
             if written.is_ok() {
-                written = deadlines(driver, delivery, frame.at)
-                    .and_then(|()| step(driver, delivery, |driver, sink| driver.handle_frame(frame, sink)));
+                written = deadlines(driver, delivery, frame.at).and_then(|()| {
+                    // What comes of the frame is stored together with the word that it was read.
+                    delivery.set_read_up_to(behind);
+                    step(driver, delivery, |driver, sink| driver.handle_frame(frame, sink))
+                });
             }
         });
         written?;
@@ -294,7 +300,7 @@ impl Daemon {
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
-                Change::Attached { .. } | Change::Pinned { .. } => info!("{change}"),
+                Change::Attached { .. } | Change::Pinned { .. } | Change::Rewound { .. } => info!("{change}"),
                 Change::Gone { .. } | Change::Unpinned { .. } | Change::ClockSet { .. } => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
@@ -308,7 +314,8 @@ impl Daemon {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
         let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
         let Counters { overtaken, .. } = self.look_at_counters().unwrap_or_default();
-        let over_limit = self.driver.counters().leases_over_limit;
+        let of_hooks: u64 = self.delivery.over_limit().iter().map(|(_, count)| count).sum();
+        let over_limit = self.driver.counters().leases_over_limit + of_hooks;
         let network = self.driver.network_counters().left_out;
         let losses = Losses { overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);
@@ -343,9 +350,6 @@ impl Daemon {
     /// Looks at the counters of the eBPF programs, and says what they tell of lost frames.
     fn look_at_counters(&mut self) -> Option<Counters> {
         let counters = self.capture.look();
-        for gap in self.capture.take_gaps() {
-            error!("{gap}");
-        }
         counters.inspect_err(|error| warn!("the counters of the eBPF programs cannot be used: {error}")).ok()
     }
 
@@ -364,6 +368,9 @@ impl Daemon {
             error!("{error:#}");
         }
         self.report_losses();
+        if let Err(error) = self.tell_gaps() {
+            error!("{error:#}");
+        }
         let counters = self.capture.counters().ok();
         if !kept {
             self.capture.unpin();

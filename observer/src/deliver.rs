@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::dispatch::{Dispatch, Dispatched, Route};
+use crate::frame::RingPlace;
 use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec};
 use crate::render;
 use crate::store::{CallId, Gap, Report, StoredCall};
@@ -156,6 +157,23 @@ impl Delivery {
         self.pump()
     }
 
+    /// Says when this life began: calls of what happened before are marked as late.
+    pub fn set_start(&mut self, start: Timestamp) {
+        self.dispatch.set_start(start);
+    }
+
+    /// The hooks that are to be told at the start of the leases that there are are told of this one.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    pub fn announce(&mut self, hooks: &[usize], event: &LeaseEvent) -> io::Result<()> {
+        for &hook in hooks {
+            self.dispatch.announce(hook, event);
+        }
+        self.pump()
+    }
+
     /// Lets every deadline of a dialect at or before `now` happen. The hooks' own deadlines are apart, because those are
     /// about processes, and a capture file has none.
     ///
@@ -232,8 +250,16 @@ impl Delivery {
         }
     }
 
+    /// Says up to where the ring is read, for what is committed from now on. `None` leaves it as it was.
+    pub fn set_read_up_to(&mut self, place: Option<RingPlace>) {
+        if let (Some(keep), Some(place)) = (&mut self.keep, place) {
+            keep.set_read_up_to(place);
+        }
+    }
+
     /// Notes a time in which frames may have been missed.
     pub fn note_gap(&mut self, gap: Gap) {
+        self.dispatch.add_gap(gap.from, gap.until);
         if let Some(keep) = &mut self.keep {
             keep.handle_gap(gap);
         }
@@ -244,6 +270,11 @@ impl Delivery {
         if let Some(keep) = &mut self.keep {
             keep.note_time(latest);
         }
+    }
+
+    /// What filters and dialects had no room for, with its name.
+    pub fn over_limit(&self) -> [(&'static str, u64); 2] {
+        self.dispatch.over_limit()
     }
 
     /// Whether more may come in. If not, frames are to wait in the ring until [`Delivery::progress`] says something.

@@ -63,6 +63,9 @@ pub mod watch;
 pub mod golden;
 pub mod traffic;
 
+pub mod ledger;
+pub mod soak;
+
 pub mod scripts;
 
 pub mod conformance;

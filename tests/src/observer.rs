@@ -150,6 +150,11 @@ impl Observer {
         self.process.stderr()
     }
 
+    /// The most memory that it ever had, in octets.
+    pub fn peak_memory(&self) -> Result<u64> {
+        self.process.peak_memory()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.process.signal(signal)

@@ -14,3 +14,4 @@ mod needs;
 pub(crate) mod netlink;
 mod promiscuous;
 mod reader;
+mod rewind;

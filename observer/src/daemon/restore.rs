@@ -4,12 +4,17 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use super::Daemon;
+use super::passage::{self, Last};
+use super::{Daemon, WALK};
+use crate::capture::gap::{Gap, GapReason};
 use crate::deliver::Keep;
 use crate::render;
 use crate::seed;
 use crate::store::Archive;
 use crate::time::Timestamp;
+use crate::tracker::{
+    Event, Exchange, Lease4, Lease6, LeaseChange, LeaseCursor, LeaseEvent, LeaseState, Occurrence,
+};
 
 /// Changes that may wait for the store while the deadlines of the time away are gone through.
 const AHEAD: usize = 1_024;
@@ -27,28 +32,52 @@ impl Daemon {
         stop: &mut mpsc::Receiver<()>,
     ) -> Result<bool> {
         let has_archive = archive.is_some();
+        let mut gaps = self.capture.take_gaps();
         if let Some(archive) = archive {
-            self.restore(archive)?;
+            let latest = self.restore(archive)?;
+            if let Some(from) = latest.filter(|_| gaps.is_empty() && !self.capture.is_continued()) {
+                let until = self.clock.now();
+                gaps.push(Gap { from, until, frames_lost: None, reason: GapReason::NotRunning });
+            }
         }
         let has_seeds = self.seed()?;
+        for gap in &gaps {
+            self.tell_gap(gap)?;
+        }
         if !has_archive && !has_seeds {
             return Ok(true);
         }
         self.commit();
-        self.catch_up(start, stop).await
+        Ok(self.catch_up(start, stop).await? && self.announce(stop).await?)
     }
 
-    /// Leases, what hooks remember, and the calls that are not over: these go ahead of everything new.
-    fn restore(&mut self, mut archive: Archive) -> Result<()> {
+    /// Leases, what hooks remember, and the calls that are not over: these go ahead of everything new. Gives the last moment
+    /// of the earlier life.
+    fn restore(&mut self, mut archive: Archive) -> Result<Option<Timestamp>> {
         let restored = std::mem::take(archive.restored());
+        let last = restored
+            .latest
+            .map(|latest| Last { latest, wall_offset: restored.wall_offset.filter(|_| !restored.rebooted) });
+        let by = last.map_or(0, |last| passage::shift(last, self.clock.now(), self.clock.offset()));
+        if by != 0 {
+            warn!(
+                "the wall clock was set by {} s since the last observer: its leases are moved by as much",
+                by / 1_000_000_000
+            );
+        }
         let (mut count4, mut count6) = (0_u64, 0_u64);
         archive.leases4(|leases| {
-            self.driver.seed(leases.inspect(|_| count4 += 1), []);
+            let moved =
+                |lease: Lease4| Lease4 { cltt: passage::moved(lease.cltt, by).whole_second(), ..lease };
+            self.driver.seed(leases.inspect(|_| count4 += 1).map(moved), []);
         });
         archive.leases6(|leases| {
-            self.driver.seed([], leases.inspect(|_| count6 += 1));
+            let moved =
+                |lease: Lease6| Lease6 { cltt: passage::moved(lease.cltt, by).whole_second(), ..lease };
+            self.driver.seed([], leases.inspect(|_| count6 += 1).map(moved));
         });
-        if let Some(latest) = restored.latest {
+        let latest = restored.latest.map(|latest| passage::moved(latest, by));
+        if let Some(latest) = latest {
             self.driver.resume(latest, restored.servers4);
         }
         let memories: Vec<_> = archive.memories(|memories| memories.collect());
@@ -66,10 +95,43 @@ impl Daemon {
             );
         }
         let store = archive.start(self.clock).context("no thread for the store")?;
-        self.delivery.set_keep(Keep::new(store, memories), restored.next_event);
+        let mut keep = Keep::new(store, memories);
+        if by != 0 {
+            // Dialects with deadlines of their own would have them all at once, or never: they begin anew.
+            keep.forget_memories();
+        }
+        self.delivery.set_keep(keep, restored.next_event);
         self.driver.record_changes(true);
         self.delivery.handle_stored(calls);
-        Ok(())
+        Ok(latest)
+    }
+
+    /// Tells the hooks that have `replay_on_start` of the leases that live, not faster than they can take it. Says whether to
+    /// go on.
+    async fn announce(&mut self, stop: &mut mpsc::Receiver<()>) -> Result<bool> {
+        let hooks: Vec<_> = self
+            .config
+            .hooks
+            .iter()
+            .enumerate()
+            .filter_map(|(place, hook)| hook.replay_on_start.then_some(place))
+            .collect();
+        let mut walk = Some(LeaseCursor::default()).filter(|_| !hooks.is_empty());
+        let now = self.clock.now();
+        while let Some(cursor) = walk {
+            let (leases, next) = self.driver.tracker().leases_from(cursor, WALK);
+            walk = next;
+            let events: Vec<_> = leases.filter_map(|lease| announcement(lease, now)).collect();
+            for event in events {
+                self.delivery.announce(&hooks, &event)?;
+                self.commit();
+                if !self.keep_up(stop).await {
+                    return Ok(false);
+                }
+            }
+        }
+        self.delivery.flush()?;
+        Ok(true)
     }
 
     /// Learns the leases that the server gave before. The files are read with the capture already attached: a change that
@@ -100,18 +162,47 @@ impl Daemon {
     async fn catch_up(&mut self, start: Timestamp, stop: &mut mpsc::Receiver<()>) -> Result<bool> {
         while let Some(due) = self.driver.poll_timeout().filter(|due| *due <= start) {
             self.pass_time(due)?;
-            while self.is_behind() {
-                tokio::select! {
-                    biased;
-                    _ = stop.recv() => return Ok(false),
-                    goes_on = self.delivery.drain() => if !goes_on { break },
-                }
+            if !self.keep_up(stop).await {
+                return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// Waits while hooks or the store are behind. Says whether to go on.
+    async fn keep_up(&mut self, stop: &mut mpsc::Receiver<()>) -> bool {
+        while self.is_behind() {
+            tokio::select! {
+                biased;
+                _ = stop.recv() => return false,
+                goes_on = self.delivery.drain() => if !goes_on { break },
+            }
+        }
+        true
+    }
+
     fn is_behind(&mut self) -> bool {
         self.delivery.pending() > AHEAD || self.delivery.hooks().is_some_and(|hooks| !hooks.has_room())
     }
+}
+
+/// A lease that lives as an exchange without a frame.
+fn announcement(lease: LeaseChange, now: Timestamp) -> Option<LeaseEvent> {
+    let is_alive =
+        |state, end: Option<Timestamp>| state == LeaseState::Default && end.is_none_or(|end| end > now);
+    let (mut before4, mut before6) = (Vec::new(), Vec::new());
+    let occurrence = match lease {
+        LeaseChange::Put4(lease) if is_alive(lease.state, lease.valid_lifetime.end(lease.cltt)) => {
+            before4.push(None);
+            let exchange = Exchange { query: None, answer: None };
+            Occurrence::Committed4 { exchange, leases: vec![lease], deleted: Vec::new() }
+        }
+        LeaseChange::Put6(lease) if is_alive(lease.state, lease.valid_lifetime.end(lease.cltt)) => {
+            before6.push(None);
+            let exchange = Exchange { query: None, answer: None };
+            Occurrence::Committed6 { exchange, leases: vec![lease], deleted: Vec::new() }
+        }
+        _ => return None,
+    };
+    Some(LeaseEvent { at: now, event: Event::Commit, estimated: false, occurrence, before4, before6 })
 }

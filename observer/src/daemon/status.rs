@@ -94,6 +94,7 @@ impl Daemon {
                 _ => status.add("tracker", name, count),
             }
         }
+        status.add_all("tracker", self.delivery.over_limit());
         status.set("deadlines", self.driver.counters().deadlines);
         if let Some(hooks) = self.delivery.hooks() {
             status.add_all("hooks", hooks.counters().named());

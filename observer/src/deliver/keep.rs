@@ -8,6 +8,7 @@ use tracing::error;
 
 use crate::dialect::Memory;
 use crate::dispatch::{Dispatched, Route};
+use crate::frame::RingPlace;
 use crate::hook::{Call, Progress};
 use crate::store::{
     CallId, Change, Counters, EventRecord, Gap, HookMemory, NewCall, Outcome, Report, Store, StoredCall,
@@ -20,6 +21,10 @@ use crate::tracker::{LeaseChange, Subject};
 const IDENTITY: &[u8] = b"=";
 /// How many rows are appended again as one change.
 const AGAIN: usize = 1_024;
+
+/// How far the ring may be read without a word to the store when nothing else is to be stored: what is read again after a
+/// crash, at most, and well below the size of a ring.
+const UNSAID: u64 = 256 << 10;
 
 /// The calls of one event, ready for the hooks.
 #[derive(Debug)]
@@ -51,6 +56,9 @@ pub struct Keep {
     names: Vec<Arc<str>>,
     /// What the present frame or deadline came to.
     current: Unit,
+    /// Up to where the ring is read, and what the store was told of that.
+    read_up_to: Option<RingPlace>,
+    said: Option<RingPlace>,
     /// What the store had no room for yet.
     unappended: VecDeque<Unit>,
     /// What is done when it is stored.
@@ -68,6 +76,8 @@ impl Keep {
             store,
             names: Vec::new(),
             current: Unit::default(),
+            read_up_to: None,
+            said: None,
             unappended: VecDeque::new(),
             waiting: VecDeque::new(),
             open: BTreeMap::new(),
@@ -106,6 +116,14 @@ impl Keep {
             }
         }
         self.names = routes.into_iter().map(|(name, ..)| name).collect();
+    }
+
+    /// Forgets what hooks remember.
+    pub fn forget_memories(&mut self) {
+        let all: Vec<_> = self.memories.keys().cloned().collect();
+        for (hook, key) in all {
+            self.remember(hook, Memory { key, value: None });
+        }
     }
 
     /// What the hooks remember: the place of the hook, key and value.
@@ -178,7 +196,7 @@ impl Keep {
     /// The frame or deadline is done with: what it came to is one change, together with these leases.
     pub(super) fn commit(&mut self, leases: impl Iterator<Item = LeaseChange>, latest: Timestamp) {
         self.current.0.leases.extend(leases);
-        if self.current.0.is_empty() && self.current.1.is_empty() {
+        if self.current.0.is_empty() && self.current.1.is_empty() && !self.is_unsaid() {
             return;
         }
         self.current.0.latest = Some(latest);
@@ -186,12 +204,24 @@ impl Keep {
         self.append(unit);
     }
 
+    pub(super) fn set_read_up_to(&mut self, place: RingPlace) {
+        self.read_up_to = Some(place);
+    }
+
+    /// Whether the store knows too little of how far the ring is read.
+    fn is_unsaid(&self) -> bool {
+        let Some(place) = self.read_up_to else { return false };
+        self.said.is_none_or(|said| said.ring != place.ring || place.octets - said.octets >= UNSAID)
+    }
+
     /// Notes that nothing from before this moment is still to come.
     pub(super) fn note_time(&mut self, latest: Timestamp) {
         self.append((Change { latest: Some(latest), ..Change::default() }, Vec::new()));
     }
 
-    fn append(&mut self, unit: Unit) {
+    fn append(&mut self, mut unit: Unit) {
+        unit.0.read_up_to = self.read_up_to;
+        self.said = self.read_up_to;
         self.unappended.push_back(unit);
         self.append_waiting();
     }

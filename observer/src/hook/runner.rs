@@ -155,9 +155,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         let jobs = calls.into_iter().map(|call| {
             let Call { hook, subjects, tag, earlier_attempts, invocation } = call;
             let lane = order.get(hook).copied().unwrap_or(LaneId::NONE);
-            (lane, subjects, Task { hook, tag, event, earlier_attempts, invocation })
+            (lane, subjects, earlier_attempts, Task { hook, tag, event, earlier_attempts, invocation })
         });
-        let refused = self.schedule.handle_event(at, jobs);
+        let refused = self.schedule.handle_event_again(at, jobs);
         self.pump();
         let give_back = |(task, refusal): (Task<I>, _)| {
             let Task { hook, tag, invocation, .. } = task;

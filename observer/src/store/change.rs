@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::dialect::Memory;
 use crate::dialect::invocation::Invocation;
+use crate::frame::RingPlace;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, Subject};
 
@@ -24,6 +25,8 @@ pub struct Change {
     pub gaps: Vec<Gap>,
     /// The moment of the frame or deadline.
     pub latest: Option<Timestamp>,
+    /// Up to where the ring is read with it: the next life has nothing to do with what is before that.
+    pub read_up_to: Option<RingPlace>,
 }
 
 impl Change {

@@ -283,6 +283,32 @@ fn a_search_that_the_hook_was_told_of_ends_in_any_case() {
     expect(hook.at(200), []);
 }
 
+// What a client does.
+
+#[test]
+fn a_rebind_before_its_time_is_a_client_that_begins_anew() {
+    let client = wire6::client(1);
+    // T2 is 22 s.
+    let inside = || vec![wire6::pd(2, vec![wire6::prefix("2001:db8:7::", 48, 400, 700)])];
+    let mut hook = listener();
+    let answered = |hook: &mut Listener, query: &wire6::Dhcp6| {
+        hook.asks(query).answers(&query.reply(inside()));
+    };
+    hook.asks(&client.solicit(inside()));
+    answered(&mut hook, &client.request(inside()));
+    expect(&mut hook, ["0 PREINIT6", "0 BOUND6 new=2001:db8:7::/48"]);
+    let rebind = client.rebind(inside());
+    hook.at(5).asks(&rebind).at(6);
+    answered(&mut hook, &rebind);
+    expect(&mut hook, ["5 PREINIT6", "6 REBIND6 new=2001:db8:7::/48 old=2001:db8:7::/48"]);
+    // At its time it only asks more servers.
+    hook.at(17).asks(&client.renew(inside()));
+    let rebind = client.rebind(inside());
+    hook.at(27).asks(&rebind).at(38);
+    answered(&mut hook, &rebind);
+    expect(&mut hook, ["38 REBIND6 new=2001:db8:7::/48 old=2001:db8:7::/48"]);
+}
+
 // Limits.
 
 #[test]

@@ -47,7 +47,11 @@ impl Bench {
         let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
         let mut config = Config::plain(Family::V4).unwrap();
         if let Some(seconds) = lifetime {
-            config = config.set("valid-lifetime", seconds);
+            config = config
+                .set("min-valid-lifetime", 1)
+                .set("renew-timer", 1)
+                .set("rebind-timer", 2)
+                .set("valid-lifetime", seconds);
         }
         let directory = scratch.directory("kea").unwrap();
         let kea = Kea::start(&cable.server.namespace, &directory, config, Path::new("/bin/true")).unwrap();
@@ -55,7 +59,7 @@ impl Bench {
             ["hook.sh", "log", "hold", "fail"].map(|name| scratch.path().join(name));
         let script = format!(
             "#!/bin/sh\n\
-             echo \"$1 ${{LEASE4_ADDRESS:-$LEASES4_AT0_ADDRESS}} $OBSERVER_EVENT_ID $OBSERVER_ATTEMPT \
+             echo \"$1 ${{LEASE4_ADDRESS:-${{LEASES4_AT0_ADDRESS:-none}}}} $OBSERVER_EVENT_ID $OBSERVER_ATTEMPT \
              ${{OBSERVER_LATE:-0}}${{OBSERVER_GAP:-0}}${{OBSERVER_REPLAY:-0}}\" >>{}\n\
              while [ -e {} ]; do /bin/sleep 0.05; done\n[ ! -e {} ]\n",
             log.display(),
@@ -65,6 +69,11 @@ impl Bench {
         fs::write(&hook, script).unwrap();
         fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         Self { cable, scratch, hook, log, hold, fail, _kea: kea, lives: 0 }
+    }
+
+    /// The hook's program.
+    pub fn hook(&self) -> &Path {
+        &self.hook
     }
 
     /// The state directory.

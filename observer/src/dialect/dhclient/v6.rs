@@ -22,6 +22,8 @@ use super::{Counters, Limits, Outlet, values6};
 
 /// A second Reply to the same question within this time is the first one again.
 const ANSWERED_AGAIN: Duration = Duration::from_secs(60);
+/// A client counts in whole seconds, and from when the answer has come to it.
+const FRACTION: Duration = Duration::from_secs(2);
 /// Status codes (RFC 8415 section 21.13).
 const SUCCESS: u16 = 0;
 const NOT_ON_LINK: u16 = 4;
@@ -56,6 +58,8 @@ struct Client {
     extends: bool,
     /// The transaction of the last Reply that gave something, and when it came.
     answered: Option<(u32, Timestamp)>,
+    /// When it would rebind if nobody answered its renewals, where the server has said so.
+    rebinds: Option<Timestamp>,
     due: Option<Timestamp>,
     searched: Option<Timestamp>,
 }
@@ -185,8 +189,18 @@ impl Clients {
             client.xid = Some(query.message.transaction_id);
             client.extends |= matches!(question, MessageType::RENEW | MessageType::REBIND);
         }
+        // What a client with a prefix sends instead of a Confirm (RFC 8415 section 18.2.12) is a Rebind before its time.
+        let is_early = || {
+            let rebinds = known.and_then(|slot| self.clients.get(slot)).and_then(|client| client.rebinds);
+            rebinds.is_some_and(|rebinds| event.at + FRACTION < rebinds)
+        };
+        let begins = match question {
+            MessageType::SOLICIT | MessageType::CONFIRM => true,
+            MessageType::REBIND => is_early(),
+            _ => false,
+        };
         match question {
-            MessageType::SOLICIT | MessageType::CONFIRM => {
+            _ if begins => {
                 if known.is_none() && !wanted {
                     return;
                 }
@@ -310,6 +324,10 @@ impl Clients {
         if answer.message.identity_associations().any(|ia| gives(&ia)) {
             client.search = None;
             client.answered = Some((xid, event.at));
+            let start = event.at.whole_second();
+            let times = answer.message.identity_associations().filter(gives).map(|ia| ia.t2);
+            client.rebinds =
+                times.filter(|t2| *t2 > 0).map(|t2| start + Duration::from_secs(t2.into())).min();
         }
         for ia in answer.message.identity_associations() {
             for lease in ia.leases() {
@@ -467,6 +485,7 @@ impl Clients {
             xid: None,
             extends: false,
             answered: None,
+            rebinds: None,
             due: None,
             searched: None,
         }))
@@ -536,6 +555,7 @@ impl Clients {
             xid: None,
             extends: false,
             answered: None,
+            rebinds: None,
             due: None,
             searched: None,
         });

@@ -385,3 +385,26 @@ fn a_burst_costs_the_same_per_job_whatever_its_size() {
         assert!(steps < u64::from(JOBS) * 20, "{subjects} subjects: {steps} steps");
     }
 }
+
+#[test]
+fn a_subject_that_never_rests_delays_another_by_the_one_job_that_runs() {
+    let shared = Limits { max_running: 1, max_queued: 10_000, max_queued_per_subject: 1_024 };
+    let mut schedule = schedule(shared, LIMITS);
+    let mut noisy = Vec::new();
+    for number in 0..2_000 {
+        noisy.extend(schedule.handle_invocation(at(0), ["noisy"], number));
+    }
+    // What is too much is refused by name, and leaves room for others.
+    let counters = schedule.counters();
+    assert_eq!((counters.accepted, counters.dropped_subject, counters.dropped), (1_024, 976, 0));
+    assert_eq!(starts(&mut schedule, at(0)), [0]);
+    for turn in 0..100 {
+        let quiet = 10_000 + turn;
+        let id = schedule.handle_invocation(at(1), ["quiet"], quiet).unwrap();
+        assert_eq!(starts(&mut schedule, at(1)), []);
+        schedule.handle_ended(noisy[turn as usize], at(2), Ended::Exited(0)).unwrap();
+        assert_eq!(starts(&mut schedule, at(2)), [quiet]);
+        schedule.handle_ended(id, at(3), Ended::Exited(0)).unwrap();
+        assert_eq!(starts(&mut schedule, at(3)), [turn + 1]);
+    }
+}
