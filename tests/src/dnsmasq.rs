@@ -135,7 +135,7 @@ mod tests {
             &["add", "02", "192.0.2.7", "one"],
             &[("PATH", "/"), ("DNSMASQ_LEASE_EXPIRES", "101"), ("DNSMASQ_DOMAIN", "d")],
         );
-        let fidelity = Fidelity::of("", &[real.clone()], &[ours.clone()]);
+        let fidelity = Fidelity::of("", std::slice::from_ref(&real), std::slice::from_ref(&ours));
         assert_eq!((fidelity.differences.len(), fidelity.equal), (0, 6), "{fidelity}");
         assert_eq!(fidelity.reasoned.len(), 1);
         for (name, value) in
@@ -144,11 +144,15 @@ mod tests {
             let mut other = ours.clone();
             other.env.retain(|(found, _)| found != name);
             other.env.push((name.to_owned(), value.to_owned()));
-            assert_eq!(Fidelity::of("", &[real.clone()], &[other]).differences.len(), 1, "{name}");
+            assert_eq!(
+                Fidelity::of("", std::slice::from_ref(&real), &[other]).differences.len(),
+                1,
+                "{name}"
+            );
         }
         let mut other = ours.clone();
         other.argv.pop();
-        assert_eq!(Fidelity::of("", &[real.clone()], &[other]).differences.len(), 1);
+        assert_eq!(Fidelity::of("", std::slice::from_ref(&real), &[other]).differences.len(), 1);
         assert_eq!(Fidelity::of("", &[real.clone(), real], &[ours]).differences.len(), 1);
     }
 }

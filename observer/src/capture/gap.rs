@@ -53,6 +53,7 @@ impl GapReason {
             Self::NotAttached { .. } => "not-attached",
             Self::OtherVersion => "other-version",
             Self::NotRunning => "not-running",
+            Self::NotStored => "not-stored",
             Self::NotPromiscuous => "not-promiscuous",
         }
     }

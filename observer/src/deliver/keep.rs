@@ -264,8 +264,10 @@ impl Keep {
         let mut asked = Asked::default();
         match report {
             Report::Stored { up_to, .. } => {
-                while let Some((_, submissions)) = self.waiting.pop_front_if(|(ticket, _)| *ticket <= up_to) {
-                    asked.ready.extend(submissions);
+                while self.waiting.front().is_some_and(|(ticket, _)| *ticket <= up_to) {
+                    asked.ready.extend(
+                        self.waiting.pop_front().into_iter().flat_map(|(_, submissions)| submissions),
+                    );
                 }
                 self.append_waiting();
             }

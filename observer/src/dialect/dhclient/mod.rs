@@ -166,10 +166,6 @@ impl Dialect for Dhclient {
         [self.v4.poll_timeout(), self.v6.poll_timeout()].into_iter().flatten().min()
     }
 
-    fn over_limit(&self) -> u64 {
-        self.counters().leases_over_limit
-    }
-
     fn losses(&self) -> Vec<(&'static str, u64)> {
         let Counters { leases_over_limit, searches_evicted, suspect_values, .. } = self.counters();
         vec![

@@ -177,7 +177,7 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
     Variable::sometimes(
         "OBSERVER_GAP_REASON",
         Source::Tracked,
-        "gap: `ring-full`, `not-attached`, `not-running`, `other-version` or `not-promiscuous`",
+        "gap: `ring-full`, `not-attached`, `not-running`, `not-stored`, `other-version` or `not-promiscuous`",
         |sighting, out| match &sighting.finding {
             Finding::Gap { reason, .. } => {
                 some(Some(reason), |reason| out.extend_from_slice(reason.as_bytes()))
