@@ -1,6 +1,7 @@
 //! The command line.
 
 mod merge;
+mod reread;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,9 +10,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use merge::MergeError;
+pub use reread::reader;
 
 use crate::capture::pin::{self, bpffs};
-use crate::config::file::DEFAULT_PATH;
+use crate::config::file::{DEFAULT_PATH, Store};
 use crate::config::{HostnameFrom, KeaVersion};
 use crate::control;
 use crate::dialect::DialectName;
@@ -141,6 +143,9 @@ pub struct Live {
     /// What outlives the process.
     #[command(flatten)]
     pub pins: Pins,
+    /// What is kept on disk.
+    #[command(flatten)]
+    pub state: State,
     /// Hooks that run side by side; those of one lease always run one after the other [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub max_hooks: Option<u16>,
@@ -169,6 +174,53 @@ pub struct Live {
     /// Say more: every hook; twice: every detail
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What is kept on disk.
+#[derive(Clone, Debug, Args)]
+pub struct State {
+    /// Directory in which leases and calls of hooks are kept over restarts; "none" keeps nothing [default:
+    /// /var/lib/dhcp-observer, and with --invocations none]
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "invocations")]
+    pub state_dir: Option<PathBuf>,
+    /// Keep nothing over restarts: the same as --state-dir none
+    #[arg(long, conflicts_with = "state_dir")]
+    pub no_state: bool,
+    /// What that is to survive: the death of the process, or a power cut too, for which each commit waits for the disk
+    /// [default: process]
+    #[arg(long, value_enum, value_name = "process|power")]
+    pub durability: Option<DurabilityArg>,
+}
+
+/// [`store::Durability`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DurabilityArg {
+    /// The death of the process
+    Process,
+    /// A power cut too
+    Power,
+}
+
+impl From<DurabilityArg> for store::Durability {
+    fn from(argument: DurabilityArg) -> Self {
+        match argument {
+            DurabilityArg::Process => Self::Process,
+            DurabilityArg::Power => Self::Power,
+        }
+    }
+}
+
+impl State {
+    /// Puts what is given in place of what is configured.
+    fn apply(&self, store: &mut Store) {
+        if let Some(directory) = &self.state_dir {
+            store.directory = (directory.as_os_str() != "none").then(|| directory.clone());
+        }
+        if self.no_state {
+            store.directory = None;
+        }
+        store.durability = self.durability.map_or(store.durability, Into::into);
+    }
 }
 
 /// What outlives the process.
@@ -254,7 +306,7 @@ pub struct Replay {
 /// What the network says beside leases.
 #[derive(Debug, Args)]
 pub struct Network {
-    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict; or all
+    /// Run the hook for these too, by hook points of our own: unanswered, foreign-server, nak, pool-exhausted, conflict, gap; or all
     #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
     pub network_events: Vec<NetworkEventArg>,
     /// Seconds after which a question that nobody has answered is unanswered [default: 10]
@@ -277,6 +329,8 @@ pub enum NetworkEventArg {
     PoolExhausted,
     /// Two clients want one address
     Conflict,
+    /// Frames were missed, because the ring was full or no observer ran
+    Gap,
 }
 
 impl NetworkEventArg {
@@ -288,6 +342,7 @@ impl NetworkEventArg {
             Self::Nak => vec![network::Kind::Nak],
             Self::PoolExhausted => vec![network::Kind::PoolExhausted],
             Self::Conflict => vec![network::Kind::Conflict],
+            Self::Gap => vec![network::Kind::Gap],
         }
     }
 }
@@ -354,6 +409,9 @@ pub struct Output {
     /// Hook script, started for every event: the one hook of a command line without a file
     #[arg(long, value_name = "PATH", conflicts_with = "invocations")]
     pub script: Option<PathBuf>,
+    /// Run the script although somebody other than root could change it or replace it
+    #[arg(long, requires = "script", conflicts_with = "invocations")]
+    pub allow_writable: bool,
     /// Start nothing; print each call as a JSON object on a line of its own. With a file: the calls of its hooks
     #[arg(long)]
     pub invocations: bool,

@@ -1,9 +1,11 @@
 //! Live observation: one task that owns the capture, the driver and the hooks, and does in turn what is ready.
 
+mod gap;
+mod passage;
 mod reload;
+mod restore;
 mod status;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::capabilities;
+use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
 use crate::clock::Clock;
@@ -21,8 +25,10 @@ use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
 use crate::seed;
+use crate::store::Archive;
 use crate::supervise;
 use crate::time::Timestamp;
+use crate::tracker::{LeaseChange, LeaseCursor, LeaseEvent};
 
 pub use reload::Reload;
 
@@ -30,6 +36,13 @@ pub use reload::Reload;
 const BUDGET: usize = 1_024;
 /// How often losses are looked for.
 const CHECK: Duration = Duration::from_secs(1);
+/// How often the store is told the time where nothing else is to be stored: what an observer that was killed seems to have
+/// been away longer than it was.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long deadlines wait at least while the store has no room.
+const NO_ROOM: Duration = Duration::from_millis(10);
+/// Places of the tables of leases that are looked at in one turn when all leases are to be stored again.
+const WALK: u32 = 4_096;
 
 /// The parts of a running observer.
 struct Daemon {
@@ -43,6 +56,10 @@ struct Daemon {
     started: Timestamp,
     /// Losses that were already reported.
     reported: Losses,
+    /// How far all leases were stored again, where that is wanted.
+    walk: Option<LeaseCursor>,
+    /// When the store was told the time.
+    noted: Timestamp,
 }
 
 /// What the rest of the system tells a running observer.
@@ -80,7 +97,16 @@ pub async fn run(
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
     seed::check(&config.server.seed)?;
-    let mut capture = Capture::open(&capture_options(&config)?)?;
+    let mut archive = match config.store.options() {
+        Some(options) => {
+            // Before a warning about the directory that is for the same reason.
+            check::privilege()?;
+            Some(Archive::open(options, Clock::new().now())?)
+        }
+        None => None,
+    };
+    let stored = archive.as_mut().and_then(|archive| archive.restored().read_up_to);
+    let mut capture = Capture::open(&CaptureOptions { stored, ..capture_options(&config)? })?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
     let mut driver = Driver::new(server, config.capture.answers, config.limits.into());
@@ -90,16 +116,15 @@ pub async fn run(
     let mut questions = status::serve(&config)?;
     // No frame is older than this: those that were captured while no observer ran are handled with their own times.
     let start = capture.oldest().unwrap_or_else(|| clock.now());
-    let started = clock.now();
+    let (started, reported, walk) = (clock.now(), Losses::default(), None);
     let mut daemon =
-        Daemon { config, capture, driver, delivery, clock, started, reported: Losses::default() };
+        Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
+    daemon.delivery.set_start(started);
     daemon.links()?;
-    for gap in daemon.capture.take_gaps() {
-        error!("{gap}");
-    }
-    let seeds = daemon.config.server.seed.clone();
-    let outcome = match daemon.seed(&seeds, start, &mut signals.stop).await {
+    let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {
+            // Everything is open, and no frame has been looked at yet.
+            capabilities::give_up_all_but(daemon.capture.needs()).context("privileges cannot be given up")?;
             let names: Vec<_> =
                 daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
             info!("ready: observing {}", names.join(", "));
@@ -139,53 +164,29 @@ fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
         ebpf_log: config.capture.ebpf_log,
         wait: is_waited_for,
         pins: config.pins.clone(),
+        stored: None,
     })
 }
 
 impl Daemon {
-    /// Learns the leases that the server gave before. The files are read with the capture already attached: a change that
-    /// falls between the two is told twice, as a lease that is known and granted, rather than never.
-    ///
-    /// Says whether to go on.
-    async fn seed(
-        &mut self,
-        files: &[PathBuf],
-        start: Timestamp,
-        stop: &mut mpsc::Receiver<()>,
-    ) -> Result<bool> {
-        if files.is_empty() {
-            return Ok(true);
-        }
-        let seed = seed::read_all(files)?;
-        render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
-        info!("seeded: {} DHCPv4 and {} DHCPv6 leases", seed.leases4.len(), seed.leases6.len());
-        self.driver.seed(seed.leases4, seed.leases6);
-        // A file may be old, and all its leases over: that must not overrun the queue.
-        while let Some(due) = self.driver.poll_timeout().filter(|due| *due <= start) {
-            self.pass_time(due)?;
-            let Some(hooks) = self.delivery.hooks() else { continue };
-            while hooks.queued() > 0 {
-                tokio::select! {
-                    biased;
-                    _ = stop.recv() => return Ok(false),
-                    progress = hooks.drain() => if progress.is_none() { break },
-                }
-            }
-        }
-        Ok(true)
+    /// Lets every deadline at or before `now` happen, each by itself as far as the store is concerned.
+    fn pass_time(&mut self, now: Timestamp) -> Result<()> {
+        self.deadlines(now)?;
+        self.delivery.handle_timeout(now)?;
+        self.commit();
+        Ok(self.delivery.flush()?)
     }
 
-    /// Lets every deadline at or before `now` happen.
-    fn pass_time(&mut self, now: Timestamp) -> Result<()> {
+    /// Has the tracker do everything that is due at `now`.
+    fn deadlines(&mut self, now: Timestamp) -> Result<()> {
         let Self { driver, delivery, .. } = self;
-        let mut written = Ok(());
-        driver.handle_time(now, |event| {
-            if written.is_ok() {
-                written = delivery.handle_event(&event);
-            }
-        });
-        written.and_then(|()| delivery.handle_timeout(now))?;
-        Ok(delivery.flush()?)
+        deadlines(driver, delivery, now)?;
+        step(driver, delivery, |driver, sink| driver.handle_time(now, sink))
+    }
+
+    /// What was changed outside of a frame is one change.
+    fn commit(&mut self) {
+        commit(&mut self.driver, &mut self.delivery);
     }
 
     async fn observe(
@@ -198,18 +199,24 @@ impl Daemon {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let due = self.next_deadline().map(|due| due.since(self.clock.now()));
+            let has_room = self.delivery.has_room();
+            let least = if has_room { Duration::ZERO } else { NO_ROOM };
+            let due = self.next_deadline().map(|due| due.since(self.clock.now()).max(least));
             tokio::select! {
                 biased;
                 _ = signals.stop.recv() => return Ok(()),
                 Some(()) = signals.reload.recv() => self.reload(reload)?,
-                readiness = self.capture.ready() => {
+                readiness = self.capture.ready(), if has_room => {
                     if readiness.context("cannot wait for frames")? == Readiness::Links {
                         self.links()?;
                     }
                 }
-                _progress = self.delivery.progress() => {}
-                _ = check.tick() => self.report_losses(),
+                () = self.delivery.progress() => {}
+                _ = check.tick() => {
+                    self.report_losses();
+                    self.tell_gaps()?;
+                    self.heartbeat();
+                }
                 Some(()) = tick(watchdog.as_mut()) => supervise::alive(),
                 Question { reply } = status::next(questions) => {
                     // Whoever asked may have gone.
@@ -217,7 +224,12 @@ impl Daemon {
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
             }
-            self.turn()?;
+            if self.delivery.has_room() {
+                self.turn()?;
+            } else {
+                self.delivery.handle_hooks(self.clock.now());
+            }
+            self.store_again();
         }
     }
 
@@ -233,46 +245,62 @@ impl Daemon {
         let now = self.clock.now();
         let Self { capture, driver, delivery, .. } = self;
         let mut written = Ok(());
-        let mut deliver = |event| {
+        let drained = capture.drain_placed(BUDGET, |frame, behind| {
             if written.is_ok() {
-                written = delivery.handle_event(&event);
+                written = deadlines(driver, delivery, frame.at).and_then(|()| {
+                    // What comes of the frame is stored together with the word that it was read.
+                    delivery.set_read_up_to(behind);
+                    step(driver, delivery, |driver, sink| driver.handle_frame(frame, sink))
+                });
             }
-        };
-        let drained = capture.drain(BUDGET, |frame| driver.handle_frame(frame, &mut deliver));
-        let is_empty = drained < BUDGET;
-        if is_empty {
-            driver.handle_time(now, &mut deliver);
-        }
+        });
         written?;
-        if is_empty {
-            delivery.handle_timeout(now)?;
+        if drained < BUDGET {
+            self.pass_time(now)?;
         }
-        delivery.flush()?;
-        if let Some(hooks) = self.delivery.hooks() {
-            // A hook whose end has not been heard of would count as hanging.
-            while hooks.try_progress().is_some() {}
-            hooks.handle_timeout(now);
-        }
+        self.delivery.flush()?;
+        self.delivery.handle_hooks(now);
         Ok(drained)
+    }
+
+    /// Tells the store the time now and then: the ring is empty, so nothing from before is still to come.
+    fn heartbeat(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.noted) >= HEARTBEAT && self.delivery.has_room() {
+            self.noted = now;
+            self.delivery.note_time(now);
+        }
+    }
+
+    /// Stores all leases again, a part in each turn, where the database has lost them.
+    fn store_again(&mut self) {
+        if self.delivery.take_wants_leases() {
+            self.walk = Some(LeaseCursor::default());
+        }
+        while self.delivery.has_room()
+            && let Some(cursor) = self.walk
+        {
+            let tracker = self.driver.tracker();
+            let (leases, next) = tracker.leases_from(cursor, WALK);
+            let mut leases: Vec<_> = leases.collect();
+            if next.is_none() {
+                leases.extend(tracker.servers4().map(LeaseChange::Server4));
+            }
+            self.walk = next;
+            self.delivery.append_leases(leases, next.is_none());
+        }
     }
 
     /// Delivers what was still waiting for something that will not be seen any more.
     fn last_words(&mut self) -> Result<()> {
-        let Self { driver, delivery, .. } = self;
-        let mut written = Ok(());
-        driver.finish(|event| {
-            if written.is_ok() {
-                written = delivery.handle_event(&event);
-            }
-        });
-        written?;
-        Ok(delivery.flush()?)
+        step(&mut self.driver, &mut self.delivery, |driver, sink| driver.finish(sink))?;
+        Ok(self.delivery.flush()?)
     }
 
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
-                Change::Attached { .. } | Change::Pinned { .. } => info!("{change}"),
+                Change::Attached { .. } | Change::Pinned { .. } | Change::Rewound { .. } => info!("{change}"),
                 Change::Gone { .. } | Change::Unpinned { .. } | Change::ClockSet { .. } => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
@@ -286,7 +314,8 @@ impl Daemon {
         let hooks = self.delivery.hooks().map(|hooks| hooks.counters());
         let hooks = hooks.map(|counters| counters.dropped + counters.dropped_subject).unwrap_or_default();
         let Counters { overtaken, .. } = self.look_at_counters().unwrap_or_default();
-        let over_limit = self.driver.counters().leases_over_limit;
+        let of_hooks: u64 = self.delivery.over_limit().iter().map(|(_, count)| count).sum();
+        let over_limit = self.driver.counters().leases_over_limit + of_hooks;
         let network = self.driver.network_counters().left_out;
         let losses = Losses { overtaken, hooks, over_limit, network };
         let before = std::mem::replace(&mut self.reported, losses);
@@ -321,9 +350,6 @@ impl Daemon {
     /// Looks at the counters of the eBPF programs, and says what they tell of lost frames.
     fn look_at_counters(&mut self) -> Option<Counters> {
         let counters = self.capture.look();
-        for gap in self.capture.take_gaps() {
-            error!("{gap}");
-        }
         counters.inspect_err(|error| warn!("the counters of the eBPF programs cannot be used: {error}")).ok()
     }
 
@@ -342,21 +368,28 @@ impl Daemon {
             error!("{error:#}");
         }
         self.report_losses();
+        if let Err(error) = self.tell_gaps() {
+            error!("{error:#}");
+        }
         let counters = self.capture.counters().ok();
         if !kept {
             self.capture.unpin();
         }
+        let is_stored = self.delivery.pending() == 0;
         if let Some(hooks) = self.delivery.hooks()
-            && !hooks.is_idle()
+            && !(hooks.is_idle() && is_stored)
         {
             info!("detached; waiting for {} running and {} queued hooks", hooks.running(), hooks.queued());
-            tokio::select! {
-                () = async { while hooks.drain().await.is_some() {} } => {}
-                _ = stop.recv() => {
-                    error!("{} hooks were not waited for", hooks.unfinished().count());
-                }
+            let was_stopped = tokio::select! {
+                () = async { while self.delivery.drain().await {} } => false,
+                _ = stop.recv() => true,
+            };
+            if was_stopped && let Some(hooks) = self.delivery.hooks() {
+                error!("{} hooks were not waited for", hooks.unfinished().count());
             }
         }
+        self.delivery.note_time(self.clock.now());
+        self.delivery.close();
         eprintln!("{}", render::totals(&self.driver));
         if let Some(counters) = counters {
             eprintln!("{}", render::kernel_totals(&counters));
@@ -365,5 +398,39 @@ impl Daemon {
             eprintln!("{}", render::hook_totals(&hooks.counters()));
         }
         eprint!("{}", render::losses(&self.delivery.losses()));
+    }
+}
+
+/// Has the driver do one thing, and what came of it told and stored as one.
+fn step(
+    driver: &mut Driver,
+    delivery: &mut Delivery,
+    act: impl FnOnce(&mut Driver, &mut dyn FnMut(LeaseEvent)),
+) -> Result<()> {
+    let mut written = Ok(());
+    act(driver, &mut |event| {
+        if written.is_ok() {
+            written = delivery.handle_event(&event);
+        }
+    });
+    commit(driver, delivery);
+    Ok(written?)
+}
+
+/// Where there is a store: lets what is due at `now` happen one after the other, so that each is a change by itself.
+fn deadlines(driver: &mut Driver, delivery: &mut Delivery, now: Timestamp) -> Result<()> {
+    while delivery.keeps()
+        && let Some(due) = driver.poll_timeout().filter(|due| *due <= now)
+    {
+        let due = due.max(driver.now());
+        step(driver, delivery, |driver, sink| driver.handle_time(due, sink))?;
+    }
+    Ok(())
+}
+
+fn commit(driver: &mut Driver, delivery: &mut Delivery) {
+    if delivery.keeps() {
+        let latest = driver.now();
+        delivery.commit(std::iter::from_fn(|| driver.poll_change()), latest);
     }
 }

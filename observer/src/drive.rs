@@ -241,6 +241,8 @@ impl Driver {
             ("unmatched_answers", counters.unmatched_answers),
             ("other_messages", counters.other_messages),
             ("exchanges_evicted", counters.exchanges_evicted),
+            ("held_over_limit", counters.held_over_limit),
+            ("legs_evicted", counters.legs_evicted),
             ("leases_over_limit", counters.leases_over_limit),
             ("leases_left_out", counters.leases_left_out),
             ("leases_repeated", counters.leases_repeated),

@@ -64,3 +64,12 @@ pub struct Frame<'a> {
     /// How long the frame was on the wire, in octets; more than `bytes.len()` when the capture cut it short.
     pub wire_length: usize,
 }
+
+/// A place in the ring between kernel and observer, behind which the next frame begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingPlace {
+    /// The kernel's number of the ring, which no other map has while the machine runs.
+    pub ring: u32,
+    /// Octets since the ring was made.
+    pub octets: u64,
+}

@@ -35,6 +35,7 @@ pub mod dispatch;
 
 pub mod hook;
 
+pub mod capabilities;
 pub mod cli;
 pub mod config;
 pub mod control;

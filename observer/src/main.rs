@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::{check, pin};
-use dhcp_observer::cli::{Check, Cli, Command, Detach, Live, MergeError, Replay, Status};
+use dhcp_observer::cli::{self, Check, Cli, Command, Detach, Live, MergeError, Replay, Status};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::file::{Config, Given, Problems, summary};
 use dhcp_observer::config::{ServerConfig, kea};
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Events(options)) => events::run(&options),
-        None => run_live(&cli.live),
+        None => run_live(cli.live),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -104,23 +104,24 @@ fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Cloc
     let mut dispatch = Dispatch::new(routes);
     dispatch.set_lease_limit(config.limits.leases);
     if print {
-        return Ok(Delivery::to_stdout(dispatch, named));
+        return Ok(Delivery::to_stdout(dispatch, named, clock));
     }
     let specs = config.hooks.iter().filter_map(|hook| hook.spec.clone()).collect();
     Delivery::to_hooks(dispatch, specs, limits, clock).context("hooks cannot be run")
 }
 
-fn run_live(options: &Live) -> Result<()> {
+fn run_live(options: Live) -> Result<()> {
+    let options = Arc::new(options);
     let config = options.config()?;
     let log = Log::start(config.log.level, config.log.format)?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
     let server = server(&config)?;
     let print = options.output.invocations;
+    let read = cli::reader(Arc::clone(&options)).context("the configuration cannot be read again")?;
     event_loop()?.block_on(async {
         let signals = signals()?;
-        let reload =
-            Reload { read: Box::new(|| options.config()), set_level: Box::new(|level| log.set_level(level)) };
+        let reload = Reload { read: Box::new(read), set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
         daemon::run(config, server, signals, reload, |clock| open_delivery(&hooks, print, limits, clock))
             .await

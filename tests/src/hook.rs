@@ -1,9 +1,12 @@
 //! A hook program that writes down how it was called.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::call::{Call, read_calls};
 use crate::wait;
@@ -23,10 +26,15 @@ pub struct DumpHook {
 impl DumpHook {
     /// Puts one into `directory`.
     ///
-    /// It is a symbolic link: a copy that another thread's fork still holds open for writing cannot be executed.
+    /// It is a copy, because the observer refuses a program in a tree that belongs to somebody else, as a working tree does on
+    /// most machines. Another process makes it: a file that a fork of our own still holds open for writing cannot be executed.
     pub fn install(directory: &Path) -> Result<Self> {
         let script = directory.join("hook");
-        std::os::unix::fs::symlink(program()?, &script).with_context(|| script.display().to_string())?;
+        let mut copy = Command::new("cp");
+        copy.args(["--reflink=auto", "--no-preserve=all", "--"]).arg(program()?).arg(&script);
+        ensure!(copy.status().context("cannot start cp")?.success(), "no copy at {}", script.display());
+        std::fs::set_permissions(&script, Permissions::from_mode(0o755))
+            .with_context(|| script.display().to_string())?;
         Ok(Self { script })
     }
 

@@ -27,11 +27,21 @@ pub struct PacketSocket {
 impl PacketSocket {
     /// Opens one on `link`, in the link's namespace.
     pub fn open(link: &Link) -> Result<Self> {
+        Self::with_protocol(link, Some(SockProtocol::EthAll))
+    }
+
+    /// Opens one that sees nothing, and so takes no time from whoever sends as fast as it can.
+    pub fn open_to_send(link: &Link) -> Result<Self> {
+        Self::with_protocol(link, None)
+    }
+
+    fn with_protocol(link: &Link, protocol: Option<SockProtocol>) -> Result<Self> {
         link.namespace.run(|| {
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-            let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)
+            let socket = socket(AddressFamily::Packet, SockType::Raw, flags, protocol)
                 .context("cannot open a packet socket")?;
-            bind(socket.as_raw_fd(), &address_of(link.index)?)
+            let wanted = protocol.map_or(0, |_| (libc::ETH_P_ALL as u16).to_be());
+            bind(socket.as_raw_fd(), &address_of(link.index, wanted)?)
                 .with_context(|| format!("cannot bind a packet socket to {}", link.name))?;
             Ok(Self { socket })
         })
@@ -49,6 +59,37 @@ impl PacketSocket {
                 Err(error) => return Err(error).context("cannot send a frame"),
             }
         }
+    }
+
+    /// Sends all these frames with as few system calls as the kernel allows.
+    pub fn send_all(&self, frames: &[Vec<u8>]) -> Result<()> {
+        let of = |frame: &Vec<u8>| libc::iovec {
+            iov_base: frame.as_ptr().cast_mut().cast(),
+            iov_len: frame.len(),
+        };
+        let mut parts: Vec<libc::iovec> = frames.iter().map(of).collect();
+        let message = |part: &mut libc::iovec| {
+            // SAFETY: a message header of zeros is one that names nothing.
+            let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+            (message.msg_hdr.msg_iov, message.msg_hdr.msg_iovlen) = (part, 1);
+            message
+        };
+        let mut messages: Vec<libc::mmsghdr> = parts.iter_mut().map(message).collect();
+        let mut rest = messages.as_mut_slice();
+        while !rest.is_empty() {
+            let count = u32::try_from(rest.len())?;
+            // SAFETY: each header names one part, and each part the octets of one frame; all of them outlive the call,
+            // which only reads the octets.
+            let sent = unsafe { libc::sendmmsg(self.socket.as_raw_fd(), rest.as_mut_ptr(), count, 0) };
+            match Errno::result(sent) {
+                Ok(sent) => rest = rest.split_at_mut(usize::try_from(sent)?).1,
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => {
+                    self.poll(PollFlags::POLLOUT, Duration::from_millis(100))?;
+                }
+                Err(error) => return Err(error).context("cannot send frames"),
+            }
+        }
+        Ok(())
     }
 
     /// The next frame that passes the interface in either direction (except those that this socket sends), for which
@@ -89,10 +130,10 @@ impl PacketSocket {
     }
 }
 
-fn address_of(index: u32) -> Result<LinkAddr> {
+fn address_of(index: u32, protocol: u16) -> Result<LinkAddr> {
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
-        sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
+        sll_protocol: protocol,
         sll_ifindex: i32::try_from(index)?,
         sll_hatype: 0,
         sll_pkttype: 0,

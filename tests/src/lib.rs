@@ -38,6 +38,7 @@ pub mod inject;
 pub mod call;
 pub mod compare;
 pub mod dhclient;
+pub mod dnsmasq;
 pub mod hook;
 
 pub mod kea;
@@ -61,6 +62,9 @@ pub mod watch;
 
 pub mod golden;
 pub mod traffic;
+
+pub mod ledger;
+pub mod soak;
 
 pub mod scripts;
 

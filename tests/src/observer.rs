@@ -106,7 +106,10 @@ impl Observer {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
         command.args(arguments).current_dir(directory);
-        // Many observers run beside each other here, and the usual place is for one.
+        // Tests run side by side, and the usual directories are for one: whoever wants one says which.
+        if !arguments.iter().any(|argument| ["--state-dir", "--invocations"].contains(argument)) {
+            command.arg("--no-state");
+        }
         if !arguments.contains(&"--control") {
             command.args(["--control", "none"]);
         }
@@ -137,7 +140,7 @@ impl Observer {
         .with_context(|| self.process.stderr())
     }
 
-    /// Its process id.
+    /// Its process, whose first thread is the event loop.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
@@ -145,6 +148,11 @@ impl Observer {
     /// What it has written to its log so far.
     pub fn log(&self) -> String {
         self.process.stderr()
+    }
+
+    /// The most memory that it ever had, in octets.
+    pub fn peak_memory(&self) -> Result<u64> {
+        self.process.peak_memory()
     }
 
     /// Sends it a signal.

@@ -36,6 +36,15 @@ impl Process {
         self.child.id()
     }
 
+    /// The most memory that it ever had, in octets: `VmHWM` of proc(5).
+    pub fn peak_memory(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")).map(str::trim);
+        Ok(kibibytes.with_context(|| format!("no VmHWM in {path}"))?.parse::<u64>()? * 1024)
+    }
+
     /// What it has written to its standard output.
     pub fn stdout(&self) -> String {
         read(&self.stdout)

@@ -1,8 +1,8 @@
 //! The balance at a rate: as many events as exchanges that were completed, none lost, none invented. The server's own
 //! count of its answers says how many there were, and perfdhcp's how many came back.
 //!
-//! Kea runs without a hook, so that it keeps the rate; the observer starts a compiled hook for every event. For longer
-//! than 10 s: `PERFDHCP_SECONDS=30 cargo test -p observer-tests --test perfdhcp`.
+//! Kea runs without a hook, so that it keeps the rate; the observer stores every event and then starts a compiled hook for
+//! it. For longer than 10 s: `cargo xtask soak balance`.
 
 use std::time::Duration;
 
@@ -16,13 +16,12 @@ use observer_tests::perfdhcp::exchanges;
 use observer_tests::process::Process;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
+use observer_tests::soak::{mebibytes, number, report};
 
 /// Exchanges a second.
 const RATE: u64 = 300;
-/// For how many seconds.
-fn seconds() -> u64 {
-    std::env::var("PERFDHCP_SECONDS").map_or(10, |text| text.parse().expect("PERFDHCP_SECONDS is a number"))
-}
+/// For how many seconds, in the short form.
+const SECONDS: u64 = 10;
 
 /// One address for every exchange.
 fn roomy(family: Family) -> Config {
@@ -49,10 +48,11 @@ fn balance(family: Family, arguments: &[&str], kind: &str, statistic: &str) {
     let hook = DumpHook::install(&b).unwrap();
     let server = &cable.server;
     let mut kea = Kea::start(&server.namespace, &a, roomy(family), hook.script()).unwrap();
-    let known = ["--kea-config", kea.config().to_str().unwrap()];
+    let state = b.join("state");
+    let known = ["--kea-config", kea.config().to_str().unwrap(), "--state-dir", state.to_str().unwrap()];
     let observer = Observer::start(&server.namespace, &b, server.name, hook.script(), &known).unwrap();
 
-    let seconds = seconds();
+    let seconds = number("PERFDHCP_SECONDS", SECONDS);
     let (rate, count) = (RATE.to_string(), (RATE * seconds).to_string());
     let mut command = cable.client.namespace.command("perfdhcp");
     command
@@ -60,31 +60,40 @@ fn balance(family: Family, arguments: &[&str], kind: &str, statistic: &str) {
         .args(arguments);
     let mut perfdhcp = Process::start("perfdhcp", command, scratch.path()).unwrap();
     perfdhcp.wait(Duration::from_secs(4 * seconds + 30)).unwrap();
-    let report = perfdhcp.stdout();
+    let text = perfdhcp.stdout();
     // What Kea still had to answer was answered when it has ended, and the observer has seen all of it.
     let answered = kea.statistic(statistic).unwrap();
     kea.stop().unwrap();
+    let peak = observer.peak_memory().unwrap();
     let ended = observer.stop().unwrap();
 
-    let counted = exchanges(&report, kind).unwrap();
+    let counted = exchanges(&text, kind).unwrap();
     println!("{kind}: {counted:?}\n{}", ended.stderr);
     let calls = hook.calls().unwrap();
     let committed = calls
         .iter()
         .filter(|call| call.hook().ends_with("s4_committed") || call.hook().ends_with("s6_committed"));
     let completed: u64 = committed.count().try_into().unwrap();
-    assert_eq!(counted.orphans, 0, "answers came that nobody waited for: {report}");
+    assert_eq!(counted.orphans, 0, "answers came that nobody waited for: {text}");
     assert_eq!(completed, answered, "lost or invented: the server has given that many leases");
     // An answer that came too late for perfdhcp, or did not fit into its socket, is given all the same.
     assert!((counted.received..=counted.sent).contains(&completed), "{counted:?}, and {completed} events");
-    assert!((completed - counted.received) * 100 <= completed, "perfdhcp missed more than 1 %: {report}");
+    assert!((completed - counted.received) * 100 <= completed, "perfdhcp missed more than 1 %: {text}");
     assert_eq!(calls.len() as u64, completed, "a new client causes one call");
-    assert!(completed * 10 >= RATE * seconds * 9, "the server did not keep the rate: {report}");
+    assert!(completed * 10 >= RATE * seconds * 9, "the server did not keep the rate: {text}");
     let kernel =
         ended.stderr.lines().find(|line| line.starts_with("kernel:")).expect("the kernel's counters");
     assert!(kernel.contains("lost=0"), "{kernel}");
     let hooks = ended.stderr.lines().find(|line| line.starts_with("hooks:")).expect("the hooks' counters");
     assert!(hooks.contains(&format!("started={completed} succeeded={completed}")), "{hooks}");
+    report(
+        &format!("balance {kind}"),
+        &format!(
+            "{answered} leases given in {seconds} s, {completed} events, each stored and told once, lost = 0; peak \
+             memory {}",
+            mebibytes(peak)
+        ),
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod command;
 mod conformance;
 mod docs;
 mod ebpf;
+mod soak;
 mod test;
 mod vm;
 
@@ -28,6 +29,9 @@ verbs:
         report every call of a hook that differs, variable by variable, with its reason
   record NAME SCENARIO
         play one scenario and write it to tests/golden/NAME
+  soak [--kills N] [--minutes M] [crash] [flood] [balance]
+        the long forms of tests, as root or through sudo, and one report: an observer that is killed (300 times, or N,
+        and for M minutes at least), floods of a million frames, and the balance at a rate
   vm    run the kernel tests and live exchanges in Debian 12's kernel, Linux 6.1, by qemu; installs what it needs (apt)
   docs [--check]
         put the table of variables into README.md and scripts/README.md; --check only says whether they are current
@@ -52,6 +56,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ebpf", "--check"] => ebpf::check(&root()?),
         ["ebpf", "--fresh", path] => ebpf::build_fresh(&root()?, &std::path::absolute(path)?),
         ["test", passed_on @ ..] => test::run(&root()?, passed_on),
+        ["soak", arguments @ ..] => soak::run(&root()?, arguments),
         ["vm"] => vm::run(&root()?),
         ["bench", parts @ ..] => bench::run(&root()?, parts),
         ["conformance", passed_on @ ..] => conformance::run(&root()?, passed_on),

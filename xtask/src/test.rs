@@ -54,16 +54,25 @@ apt-get install --yes --no-install-recommends "$@"
 
 /// Installs what is missing, then runs the tests of the whole workspace, with what stands behind the verb passed on.
 pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
-    let is_root = is_root()?;
-    install(PROGRAMS, is_root)?;
+    install_all()?;
     let mut cargo = command::cargo(root);
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(passed_on);
-    if !is_root {
-        // Cargo starts each compiled test through this program.
+    as_root(&mut cargo)?;
+    command::run(&mut cargo)
+}
+
+/// Installs what is missing of what any test needs.
+pub(crate) fn install_all() -> Result<()> {
+    install(PROGRAMS, is_root()?)
+}
+
+/// Has cargo start each test that it has compiled through sudo, where the user is not root.
+pub(crate) fn as_root(cargo: &mut Command) -> Result<()> {
+    if !is_root()? {
         let host = host_triple()?;
         cargo.env(format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace('-', "_")), "sudo -E");
     }
-    command::run(&mut cargo)
+    Ok(())
 }
 
 /// Installs the packages of those programs that are not there.

@@ -57,8 +57,8 @@ impl fmt::Display for Road {
 /// The programs, accepted by the kernel.
 pub struct Programs {
     ebpf: Ebpf,
-    attach: Attach,
-    promiscuous: bool,
+    pub attach: Attach,
+    pub promiscuous: bool,
     /// Where links are pinned, where they are.
     pins: Option<PathBuf>,
     /// Links of the observer before this one, to go on with.
@@ -110,6 +110,7 @@ impl Programs {
             links: Vec::new(),
             taken_over: 0,
             made_qdisc: false,
+            has_filters: false,
             _promiscuous: None,
         };
         attachment.road = self.attach_tc(&mut attachment, leaving, TcAttachType::Egress)?;
@@ -143,6 +144,7 @@ impl Programs {
             }
         }
         let road = if direction == TcAttachType::Ingress { "clsact ingress" } else { "clsact egress" };
+        attachment.has_filters = true;
         let result = self.attach_clsact(attachment, program, direction);
         result.map(|priority| Road::Clsact { priority }).map_err(|failure| failure.at(attachment, road))
     }
@@ -349,6 +351,7 @@ pub struct Attachment {
     links: Vec<Attached>,
     taken_over: usize,
     made_qdisc: bool,
+    has_filters: bool,
     _promiscuous: Option<Promiscuous>,
 }
 
@@ -396,6 +399,11 @@ impl Attachment {
     /// In how many directions the link or filter of the observer before this one goes on.
     pub const fn taken_over(&self) -> usize {
         self.taken_over
+    }
+
+    /// Whether it holds filters on a clsact qdisc in any direction.
+    pub const fn has_filters(&self) -> bool {
+        self.has_filters
     }
 
     /// Whether it was observed without a break since the observer before this one.

@@ -122,16 +122,17 @@ fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// One of the kernel's capabilities, by its number in `linux/capability.h`.
-struct Capability {
-    number: u32,
+pub(super) struct Capability {
+    pub(super) number: u32,
     name: &'static str,
 }
 
-const NET_ADMIN: Capability = Capability { number: 12, name: "CAP_NET_ADMIN" };
-const NET_RAW: Capability = Capability { number: 13, name: "CAP_NET_RAW" };
+pub(super) const DAC_OVERRIDE: Capability = Capability { number: 1, name: "CAP_DAC_OVERRIDE" };
+pub(super) const NET_ADMIN: Capability = Capability { number: 12, name: "CAP_NET_ADMIN" };
+pub(super) const NET_RAW: Capability = Capability { number: 13, name: "CAP_NET_RAW" };
 const SYS_ADMIN: Capability = Capability { number: 21, name: "CAP_SYS_ADMIN" };
 const PERFMON: Capability = Capability { number: 38, name: "CAP_PERFMON" };
-const BPF: Capability = Capability { number: 39, name: "CAP_BPF" };
+pub(super) const BPF: Capability = Capability { number: 39, name: "CAP_BPF" };
 
 /// Says whether this thread has the capabilities to load and attach the programs.
 ///

@@ -36,9 +36,26 @@ pub enum GapReason {
     },
     /// The observer before this one was of another version, and left records that this one cannot read.
     OtherVersion,
+    /// No observer ran, and nothing was left attached.
+    NotRunning,
+    /// The observer before this one died before it had stored what it had read, and the ring was written over since.
+    NotStored,
     /// Promiscuous mode ends with the process: frames for other machines did not arrive while the observer was not
     /// running.
     NotPromiscuous,
+}
+
+impl GapReason {
+    /// One word for it: `OBSERVER_GAP_REASON` of the event.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RingFull { .. } => "ring-full",
+            Self::NotAttached { .. } => "not-attached",
+            Self::OtherVersion => "other-version",
+            Self::NotRunning => "not-running",
+            Self::NotPromiscuous => "not-promiscuous",
+        }
+    }
 }
 
 impl fmt::Display for Gap {
@@ -56,9 +73,13 @@ impl fmt::Display for Gap {
             GapReason::NotAttached { interface } => {
                 write!(f, ": nothing was attached to {interface} while the observer was not running")?;
             }
+            GapReason::NotRunning => f.write_str(": no observer ran")?,
             GapReason::OtherVersion => {
                 f.write_str(": the observer before this one left records of another version")?
             }
+            GapReason::NotStored => f.write_str(
+                ": the observer before this one had not stored what it read, and the ring was full",
+            )?,
             GapReason::NotPromiscuous => {
                 f.write_str(": no interface was promiscuous while the observer was not running")?;
             }

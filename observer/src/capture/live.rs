@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use aya::EbpfLoader;
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::util::KernelVersion;
 use aya_log::EbpfLogger;
 use dhcp_observer_ebpf::{COUNTER_COUNT, OBJECT, RING_BYTES, globals, maps};
 use log::{LevelFilter, Log};
+use nix::unistd::geteuid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -20,12 +22,14 @@ pub use super::check::CaptureError;
 pub use super::counters::Counters;
 use super::gap::{Gap, GapReason};
 use super::interfaces::{self, Link, Watch};
+use super::needs::{self, Situation};
 use super::pin::left::{Left, LeftLinks};
 use super::pin::state::State;
 use super::pin::{self, PinError, Shelf};
 use super::reader::Reader;
+use super::rewind::{self, Meter, Rewound};
 use crate::clock::Clock;
-use crate::frame::{Frame, Interface};
+use crate::frame::{Frame, Interface, RingPlace};
 use crate::time::Timestamp;
 
 /// By which hooks frames are seen.
@@ -58,6 +62,9 @@ pub struct Options {
     pub wait: bool,
     /// Where what must outlive this process is pinned. `None` when nothing must.
     pub pins: Option<pin::Options>,
+    /// Up to where what the observer before this one has read is stored, where somebody knows. What it read beyond that is
+    /// read again.
+    pub stored: Option<RingPlace>,
 }
 
 impl Default for Options {
@@ -70,6 +77,7 @@ impl Default for Options {
             ebpf_log: LevelFilter::Off,
             wait: false,
             pins: None,
+            stored: None,
         }
     }
 }
@@ -119,6 +127,11 @@ pub enum Change {
         /// Why.
         error: PinError,
     },
+    /// What the observer before this one had read and not stored is read again.
+    Rewound {
+        /// How much of the ring that is.
+        octets: u64,
+    },
     /// The wall clock was set while no observer ran. The frames of that time get the stamps that the clock has now.
     ClockSet {
         /// By how many seconds; negative is back.
@@ -145,6 +158,10 @@ impl std::fmt::Display for Change {
             Self::Unpinned { error } => {
                 write!(f, "what comes while the observer does not run will not be seen: {error}")
             }
+            Self::Rewound { octets } => write!(
+                f,
+                "{octets} octets of the ring are read again: the observer before this one had not stored what they came to"
+            ),
             Self::ClockSet { seconds } => write!(
                 f,
                 "the wall clock was set by {seconds} s while no observer ran: frames of that time get the stamps of the \
@@ -180,6 +197,8 @@ pub struct Capture {
     /// When the counters were last looked at.
     looked_at: Timestamp,
     shelf: Option<Shelf>,
+    /// Tells places in the ring, where it is pinned.
+    meter: Option<Meter>,
 }
 
 /// What an observer of another version left.
@@ -266,6 +285,12 @@ impl Capture {
             let logger = EbpfLogger::init(&mut ebpf);
             Some(logger.map_err(|error| map_error(maps::LOG_RING, &error))?)
         };
+        let pin = shelf.as_ref().map(|shelf| shelf.directory().join(maps::RING));
+        let rewound = match (&pin, options.stored) {
+            (Some(pin), Some(stored)) => rewind::rewind(pin, stored, ring_size(options.ring_bytes)),
+            _ => Ok(Rewound::NotNeeded),
+        };
+        // Before this the ring has no reader.
         let ring = take_map(&mut ebpf, maps::RING, RingBuf::try_from)?;
         let counters = take_map(&mut ebpf, maps::COUNTERS, PerCpuArray::try_from)?;
 
@@ -292,6 +317,7 @@ impl Capture {
             malformed: 0,
             gaps: Vec::new(),
             lost_told: 0,
+            meter: pin.and_then(|pin| Meter::open(&pin).ok()),
             shelf,
         };
         capture.rescan(&links, &[]);
@@ -303,6 +329,14 @@ impl Capture {
         capture.programs.left.remove_rest();
         capture.news.extend(pins.map(|directory| Change::Pinned { directory }));
         capture.take_over(left, options.promiscuous);
+        match rewound {
+            Ok(Rewound::NotNeeded) => {}
+            Ok(Rewound::Back(octets)) => capture.news.push(Change::Rewound { octets }),
+            Ok(Rewound::Overwritten) | Err(_) => {
+                let (from, until) = (capture.looked_at, capture.reader.clock.now());
+                capture.gaps.push(Gap { from, until, frames_lost: None, reason: GapReason::NotStored });
+            }
+        }
         if let Some(shelf) = &mut capture.shelf {
             shelf.begin();
         }
@@ -420,11 +454,24 @@ impl Capture {
     /// Hands out at most `budget` frames in the order of the ring, and says how many that were. Fewer than `budget`
     /// means that the ring was empty. What an observer of another version left comes first.
     pub fn drain(&mut self, budget: usize, mut sink: impl FnMut(&Frame<'_>)) -> usize {
+        self.drain_placed(budget, |frame, _| sink(frame))
+    }
+
+    /// The same with the place behind each frame, where the ring outlives us: what the next observer is to be told in
+    /// [`Options::stored`].
+    pub fn drain_placed(
+        &mut self,
+        budget: usize,
+        mut sink: impl FnMut(&Frame<'_>, Option<RingPlace>),
+    ) -> usize {
         let mut drained = 0;
         for Backlog { ring, refused, .. } in &mut self.backlogs {
-            drained += self.reader.read(ring, budget - drained, refused, &mut sink);
+            drained += self.reader.read(ring, budget - drained, refused, |frame, _| sink(frame, None));
         }
-        drained += self.reader.read(&mut self.ring, budget - drained, &mut self.malformed, &mut sink);
+        let Self { ring, reader, malformed, meter, .. } = self;
+        drained += reader.read(ring, budget - drained, malformed, |frame, octets| {
+            sink(frame, meter.as_ref().map(|meter| meter.behind(octets)));
+        });
         self.frames_pending = drained == budget;
         drained
     }
@@ -547,9 +594,32 @@ impl Capture {
         attachments.map(|attachment| (&attachment.interface, attachment.road))
     }
 
+    /// Whether everything goes on where an earlier observer left it, so that nothing was missed between the two but what
+    /// [`Capture::take_gaps`] says.
+    pub fn is_continued(&self) -> bool {
+        let mut attachments = self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).peekable();
+        attachments.peek().is_some() && attachments.all(|attachment| attachment.is_taken_over())
+    }
+
     /// The interfaces that are observed at the moment.
     pub fn attached(&self) -> impl Iterator<Item = &Arc<Interface>> {
         self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).map(|attachment| &attachment.interface)
+    }
+
+    /// The capabilities without which this capture could not go on: interfaces that come, frames, counters, detaching. A bit
+    /// for each by its number. Everything else may be given up.
+    pub fn needs(&self) -> u64 {
+        let mut roads = self.slots.iter().filter_map(|slot| slot.attachment.as_ref()).peekable();
+        let is_attached = roads.peek().is_some();
+        let has_filters = roads.any(Attachment::has_filters);
+        needs::capabilities(Situation {
+            attach: self.programs.attach,
+            filters: is_attached.then_some(has_filters),
+            promiscuous: self.programs.promiscuous,
+            pinned: self.shelf.is_some(),
+            root: geteuid().is_root(),
+            kernel: KernelVersion::current().map(|version| version.code()).unwrap_or_default(),
+        })
     }
 
     fn rescan(&mut self, links: &[Link], gone: &[u32]) {

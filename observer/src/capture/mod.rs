@@ -10,6 +10,8 @@ pub mod pin;
 mod attach;
 mod clsact;
 mod interfaces;
+mod needs;
 pub(crate) mod netlink;
 mod promiscuous;
 mod reader;
+mod rewind;

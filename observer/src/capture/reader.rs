@@ -28,13 +28,13 @@ impl Reader {
     }
 
     /// Hands out at most `budget` frames of a ring, and says how many that were, with records that could not be read,
-    /// which are counted in `malformed` too.
+    /// which are counted in `malformed` too. The sink is told the octets of the record too.
     pub fn read(
         &mut self,
         ring: &mut RingBuf<MapData>,
         budget: usize,
         malformed: &mut u64,
-        mut sink: impl FnMut(&Frame<'_>),
+        mut sink: impl FnMut(&Frame<'_>, usize),
     ) -> usize {
         let mut read = 0;
         while read < budget {
@@ -49,7 +49,7 @@ impl Reader {
                 self.clamped += 1;
             }
             self.latest = self.latest.max(stamp);
-            sink(&Frame {
+            let frame = Frame {
                 at: self.latest,
                 interface: self.origins.of(record.interface_index),
                 direction: match record.direction {
@@ -60,7 +60,8 @@ impl Reader {
                 metadata_tag: record.vlan.map(|tag| MetadataTag { ethertype: tag.ethertype, tci: tag.tci }),
                 bytes: record.bytes,
                 wire_length: record.wire_length as usize,
-            });
+            };
+            sink(&frame, item.len());
         }
         read
     }

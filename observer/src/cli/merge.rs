@@ -14,7 +14,7 @@ use crate::control;
 use crate::dialect::{self, DialectName};
 use crate::dispatch::{Filter, Words};
 use crate::hook::isolation::{StockScript, refuse_stock_script};
-use crate::hook::{ProgramError, Spec, resolve_program};
+use crate::hook::{Exposure, ProgramError, Spec, resolve_program};
 
 /// The name of the one hook of a command line.
 const SCRIPT: &str = "script";
@@ -34,6 +34,9 @@ pub enum MergeError {
     /// The script of the command line must not be run here.
     #[error(transparent)]
     Stock(#[from] StockScript),
+    /// Others could change the script of the command line.
+    #[error("{}, or allow it with --allow-writable", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Exposed(Vec<Exposure>),
     /// The working directory is gone.
     #[error("the working directory cannot be found out: {0}")]
     Directory(std::io::Error),
@@ -115,6 +118,11 @@ impl Live {
         }
         config.control.metrics = self.metrics.or(config.control.metrics);
         config.pins = self.pins.clone().into();
+        self.state.apply(&mut config.store);
+        if self.output.invocations {
+            // Who only looks takes nothing from the daemon.
+            config.store.directory = None;
+        }
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries)?;
@@ -200,6 +208,11 @@ impl Output {
             let program = resolve_program(script, &cwd)?;
             refuse_stock_script(&cwd.join(script))?;
             config.warnings.extend(program.warnings().iter().map(ToString::to_string));
+            let exposures = program.exposures(None);
+            if !self.allow_writable && !exposures.is_empty() {
+                return Err(MergeError::Exposed(exposures));
+            }
+            config.warnings.extend(exposures.iter().map(ToString::to_string));
             // Exactly as Kea runs its script: nothing is added to its environment.
             let mut whole = Spec::new(SCRIPT, program);
             let dialect = self.dialect.map_or(DialectName::default(), Into::into);

@@ -32,6 +32,7 @@ fn what_cannot_be_is_a_usage_error() {
         &["replay", "x.pcap", "--invocations", "--settle", "-1"],
         &["replay", "x.pcap", "--invocations", "--network-events", "rogue"],
         &["replay", "x.pcap", "--invocations", "--dialect", "latin"],
+        &["--iface", "eth0", "--invocations", "--allow-writable"],
     ] {
         let parsed = Cli::try_parse_from([&["dhcp-observer"], wrong].concat());
         assert_eq!(parsed.unwrap_err().exit_code(), 2, "{wrong:?}");
@@ -128,4 +129,24 @@ fn a_script_and_hooks_of_a_file_do_not_go_together() {
     assert!(matches!(file.with(&[]).config(), Err(MergeError::File(_))));
     let config = file.with(&["--script", "/bin/true", "--hook-retries", "2"]).config().unwrap();
     assert_eq!(config.hooks[0].spec.as_ref().unwrap().limits.retries, 2);
+}
+
+#[test]
+fn a_script_that_others_can_write_is_refused_unless_allowed() {
+    use std::os::unix::fs::PermissionsExt;
+    let script = std::env::temp_dir().join(format!("observer-cli-{}-open.sh", std::process::id()));
+    std::fs::write(&script, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o757)).unwrap();
+    let words = ["--iface", "eth0", "--script", script.to_str().unwrap()];
+    let refused = live(&words).config();
+    let allowed = live(&[&words[..], &["--allow-writable"]].concat()).config();
+    std::fs::remove_file(&script).unwrap();
+    let message = match refused {
+        Err(error @ MergeError::Exposed(_)) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    for part in [script.to_str().unwrap(), "chmod go-w", "--allow-writable"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(allowed.unwrap().warnings.iter().any(|warning| warning.contains("others may change it")));
 }

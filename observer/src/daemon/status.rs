@@ -7,7 +7,8 @@ use super::Daemon;
 use crate::config::file::{Config, Socket};
 use crate::control::server::Control;
 use crate::control::{DEFAULT_PATH, Question, scrape};
-use crate::status::{Interface, Status};
+use crate::status::{Interface, Status, Store};
+use crate::store::DATABASE;
 
 /// Questions that wait for the event loop.
 const QUESTIONS: usize = 16;
@@ -93,12 +94,24 @@ impl Daemon {
                 _ => status.add("tracker", name, count),
             }
         }
+        status.add_all("tracker", self.delivery.over_limit());
         status.set("deadlines", self.driver.counters().deadlines);
         if let Some(hooks) = self.delivery.hooks() {
             status.add_all("hooks", hooks.counters().named());
             status.set("hooks_queued", hooks.queued() as u64);
             status.set("hooks_running", hooks.running() as u64);
             status.hooks = hooks.status();
+        }
+        if let (Some(keep), Some(directory)) = (self.delivery.keep(), &self.config.store.directory) {
+            let counters = keep.counters();
+            status.store = Some(Store {
+                path: directory.join(DATABASE).display().to_string(),
+                degraded: counters.degraded > counters.recovered,
+                outbox: counters.open,
+                dead: counters.dead,
+                counts: counters.named().map(|(name, count)| (name.to_owned(), count)).into(),
+                ..Store::default()
+            });
         }
         status
     }

@@ -99,6 +99,14 @@ impl Message {
         self.options().find(|(found, _)| *found == code).map(|(_, payload)| payload)
     }
 
+    /// The length of the payload of the first option with this code, and the datagram from that payload on.
+    pub fn onwards(&self, code: u16) -> Option<(usize, &[u8])> {
+        let mut options = self.options();
+        let (_, payload) = options.by_ref().find(|(found, _)| *found == code)?;
+        let start = self.options.end.checked_sub(options.rest().len() + payload.len())?;
+        Some((payload.len(), self.bytes.get(start..)?))
+    }
+
     /// The options that one relay added.
     pub fn relay_options(&self, relay: &Relay) -> OptionsIter<'_> {
         relay.options.iter(&self.bytes)

@@ -1,5 +1,6 @@
 //! The leases that a hook was told of, and for which it is owed an end.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::time::Timestamp;
@@ -15,7 +16,9 @@ pub const DEFAULT_LIMIT: usize = 1_000_000;
 /// The leases, when they end, and what there is to remember of them.
 #[derive(Debug)]
 pub(super) struct Followed {
-    leases: HashMap<Key, Lease>,
+    leases: HashMap<Key, (Lease, u64)>,
+    /// How many leases have been followed since the start: the number of the youngest.
+    begun: u64,
     ends: BTreeSet<(Timestamp, Key)>,
     memories: VecDeque<Memory>,
     limit: usize,
@@ -26,6 +29,7 @@ impl Followed {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             leases: HashMap::new(),
+            begun: 0,
             ends: BTreeSet::new(),
             memories: VecDeque::new(),
             limit,
@@ -34,7 +38,12 @@ impl Followed {
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Lease> {
-        self.leases.get(&key)
+        self.leases.get(&key).map(|(lease, _)| lease)
+    }
+
+    /// How many leases were followed before this one, which says which of two is the younger.
+    pub(super) fn number(&self, key: Key) -> u64 {
+        self.leases.get(&key).map_or(0, |(_, number)| *number)
     }
 
     /// Follows a lease, or takes in its new values. False, and counted, when there is no room for one more.
@@ -52,18 +61,24 @@ impl Followed {
         if let Some(end) = lease.end() {
             self.ends.insert((end, key));
         }
-        let before = self.leases.insert(key, lease);
-        if let (Some(before), Some(now)) = (before, self.leases.get(&key))
-            && before.end() != now.end()
-            && let Some(end) = before.end()
-        {
-            self.ends.remove(&(end, key));
+        let end = lease.end();
+        match self.leases.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let before = std::mem::replace(&mut entry.get_mut().0, lease);
+                if let Some(before) = before.end().filter(|before| Some(*before) != end) {
+                    self.ends.remove(&(before, key));
+                }
+            }
+            Entry::Vacant(entry) => {
+                self.begun += 1;
+                entry.insert((lease, self.begun));
+            }
         }
     }
 
     /// Follows a lease no more.
     pub(super) fn remove(&mut self, key: Key) -> Option<Lease> {
-        let lease = self.leases.remove(&key)?;
+        let (lease, _) = self.leases.remove(&key)?;
         if let Some(end) = lease.end() {
             self.ends.remove(&(end, key));
         }
@@ -86,7 +101,7 @@ impl Followed {
     /// What they are of, in order.
     pub(super) fn keys(&self, is: impl Fn(&Lease) -> bool) -> VecDeque<Key> {
         let mut keys: Vec<_> =
-            self.leases.iter().filter(|(_, lease)| is(lease)).map(|(key, _)| *key).collect();
+            self.leases.iter().filter(|(_, (lease, _))| is(lease)).map(|(key, _)| *key).collect();
         keys.sort_unstable();
         keys.into()
     }

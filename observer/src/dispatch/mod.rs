@@ -11,11 +11,12 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod filter;
+mod marks;
 mod words;
 
 use std::collections::VecDeque;
 
-use crate::dialect::{self, Call, Dialect, DialectName, Memory, Options};
+use crate::dialect::{self, Call, Dialect, DialectName, Memory, Options, kea};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseEvent, Limits};
 
@@ -23,6 +24,7 @@ pub use filter::Filter;
 pub use words::Words;
 
 use filter::Remembered;
+use marks::Marks;
 
 /// One configured hook, as far as it is about what the hook is told.
 #[derive(Debug)]
@@ -83,6 +85,8 @@ mod owner {
 pub struct Dispatched {
     /// When it happened.
     pub at: Timestamp,
+    /// Kea's name for the occasion, where it has one.
+    pub hook_point: Option<&'static str>,
     /// Whom it concerns: the place of the hook in the configuration, and its call. In the order of the configuration, and
     /// for each hook in the order of its dialect. Never empty.
     pub calls: Vec<(usize, Call)>,
@@ -95,6 +99,7 @@ pub struct Dispatch {
     lease_limit: usize,
     dispatched: VecDeque<Dispatched>,
     memories: VecDeque<(usize, Memory)>,
+    marks: Marks,
 }
 
 impl Dispatch {
@@ -108,7 +113,32 @@ impl Dispatch {
             lease_limit,
             dispatched: VecDeque::new(),
             memories: VecDeque::new(),
+            marks: Marks::default(),
         }
+    }
+
+    /// Says when this life began: calls of what happened before are marked as late.
+    pub fn set_start(&mut self, start: Timestamp) {
+        self.marks.set_start(start);
+    }
+
+    /// Says that frames were missed in this time: calls that may be otherwise for it are marked.
+    pub fn add_gap(&mut self, from: Timestamp, until: Timestamp) {
+        self.marks.add_gap(from, until);
+    }
+
+    /// Tells one hook of a lease that lives, as an exchange without a frame.
+    pub fn announce(&mut self, hook: usize, event: &LeaseEvent) {
+        self.handle_timeout(event.at);
+        let Some(Entry { route, remembered }) = self.entries.get_mut(hook) else { return };
+        let (mut calls, memories) = (Vec::new(), &mut self.memories);
+        let wanted = remembered.wants(&route.filter, event, |memory| {
+            memories.push_back((hook, owned(owner::FILTER, memory)));
+        });
+        route.dialect.handle_event(event, wanted);
+        drain(hook, route, &mut calls, memories);
+        marks::write_replay(&mut calls);
+        self.tell(event.at, Some(event), calls);
     }
 
     /// How many leases of each family the filter of a hook remembers.
@@ -152,9 +182,12 @@ impl Dispatch {
         self.routes().any(|route| route.dialect.wants_heard())
     }
 
-    /// Leases of which a filter could not remember whether their hook is told of them, for want of room.
-    pub fn over_limit(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.remembered.over_limit()).sum()
+    /// What had no room, with its name: leases of which a filter could not remember whether their hook is told of them, and
+    /// leases that a dialect could not follow.
+    pub fn over_limit(&self) -> [(&'static str, u64); 2] {
+        let filters = self.entries.iter().map(|entry| entry.remembered.over_limit()).sum();
+        let dialects = self.routes().map(|route| route.dialect.over_limit()).sum();
+        [("filters_over_limit", filters), ("dialects_over_limit", dialects)]
     }
 
     /// What hooks were not told of, or not all of it, by hook and name; only what there is.
@@ -181,7 +214,7 @@ impl Dispatch {
             route.dialect.handle_event(event, wanted);
             drain(hook, route, &mut calls, memories);
         }
-        self.tell(event.at, calls);
+        self.tell(event.at, Some(event), calls);
     }
 
     /// Lets every deadline of a dialect at or before `now` happen, in the order of the deadlines. May change what the
@@ -195,7 +228,7 @@ impl Dispatch {
                     drain(hook, route, &mut calls, &mut self.memories);
                 }
             }
-            self.tell(due, calls);
+            self.tell(due, None, calls);
         }
     }
 
@@ -225,9 +258,11 @@ impl Dispatch {
         }
     }
 
-    fn tell(&mut self, at: Timestamp, calls: Vec<(usize, Call)>) {
+    fn tell(&mut self, at: Timestamp, event: Option<&LeaseEvent>, mut calls: Vec<(usize, Call)>) {
         if !calls.is_empty() {
-            self.dispatched.push_back(Dispatched { at, calls });
+            self.marks.write(at, event, &mut calls);
+            let hook_point = event.and_then(|event| kea::hook_point(&event.occurrence));
+            self.dispatched.push_back(Dispatched { at, hook_point, calls });
         }
     }
 }

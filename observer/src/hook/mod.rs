@@ -12,7 +12,8 @@
 //!   `stream` do that for the other two modes. They are pure: no clock, no process, no failure.
 //! * [`program`] looks at the script before anything is run and says what is wrong with it.
 //! * [`spawn`] starts one process with exactly the environment it was given, as whom and how it is to run.
-//! * `worker` is the thread that waits for it, so that the capture loop never does.
+//! * `worker` is the thread that waits for it, so that the capture loop never does; `foreman` makes workers and sends signals,
+//!   with the privileges that the capture loop has given up by then.
 //! * [`runner`] is the facade for the event loop: [`Hooks`].
 //!
 //! One task owns all of it; there is no lock. A process stays a zombie until that task has heard of its end,
@@ -21,6 +22,7 @@
 mod batch;
 pub mod credentials;
 mod feed;
+mod foreman;
 pub mod isolation;
 pub mod program;
 pub mod runner;
@@ -34,6 +36,7 @@ mod watch;
 mod worker;
 
 pub use credentials::{Credentials, CredentialsError};
+pub use program::exposed::Exposure;
 pub use program::{Program, ProgramError, ProgramWarning, resolve_program};
 pub use runner::{Call, Hooks, Progress, Refused};
 pub use schedule::{Counters, Ended, LaneLimits, Limits, Refusal, Step};

@@ -1,23 +1,22 @@
 //! The hook script, looked at before anything is run: what is wrong with it, in one line each.
 
-use std::ffi::{CStr, CString};
+pub mod exposed;
+
+use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use exposed::Exposure;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 use thiserror::Error;
 
 /// The execute bit of the owner, which Kea asks for.
 const OWNER_EXECUTE: u32 = 0o100;
-/// The write bits of everybody but the owner.
-const OTHERS_WRITE: u32 = 0o022;
-/// In a directory with this bit only the owner of a file may replace it.
-const STICKY: u32 = 0o1000;
 /// As much of a `#!` line as the kernel reads.
 const FIRST_LINE: u64 = 256;
 
@@ -38,6 +37,11 @@ impl Program {
     /// The absolute path that is executed. Symbolic links in it are followed anew at every start.
     pub fn path(&self) -> &CStr {
         &self.path
+    }
+
+    /// Where somebody else could change it, when it runs as `user`; `None`: as us.
+    pub fn exposures(&self, user: Option<u32>) -> Vec<Exposure> {
+        exposed::exposures(Path::new(OsStr::from_bytes(self.path.to_bytes())), user)
     }
 
     /// What an administrator should know about it.
@@ -91,10 +95,6 @@ pub enum ProgramError {
 /// What is doubtful about a program. Each message names the file and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgramWarning {
-    /// Group or others may change the script, and so what we run.
-    FileWritable(PathBuf),
-    /// Group or others may replace the script.
-    DirectoryWritable(PathBuf),
     /// We may execute it but not read it, and neither may its interpreter.
     NotReadable(PathBuf),
     /// Neither ELF nor `#!`: the kernel will most likely say ENOEXEC, and there is no shell to try instead.
@@ -111,18 +111,6 @@ pub enum ProgramWarning {
 impl fmt::Display for ProgramWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FileWritable(path) => {
-                let path = path.display();
-                write!(f, "hook program {path}: group or others may change it; run: chmod go-w {path}")
-            }
-            Self::DirectoryWritable(path) => {
-                let path = path.display();
-                write!(
-                    f,
-                    "directory {path} of the hook program: group or others may replace the program; \
-                     run: chmod go-w {path}"
-                )
-            }
             Self::NotReadable(path) => {
                 write!(
                     f,
@@ -187,28 +175,8 @@ pub fn resolve_program(path: &Path, cwd: &Path) -> Result<Program, ProgramError>
     faccessat(AT_FDCWD, &full, AccessFlags::X_OK, AtFlags::AT_EACCESS)
         .map_err(|source| ProgramError::NotForUs { path: full.clone(), source })?;
 
-    let mut warnings = writable_by_others(&full, &metadata);
-    warnings.extend(doubtful_first_line(&full));
+    let warnings = doubtful_first_line(&full).into_iter().collect();
     Ok(Program { name, path: full_name, warnings })
-}
-
-fn writable_by_others(path: &Path, metadata: &Metadata) -> Vec<ProgramWarning> {
-    let mut warnings = Vec::new();
-    if metadata.mode() & OTHERS_WRITE != 0 {
-        warnings.push(ProgramWarning::FileWritable(path.to_owned()));
-    }
-    // A symbolic link can be replaced where it lies, and its target where that lies.
-    let here = path.parent().map(Path::to_owned);
-    let there = path.canonicalize().ok().and_then(|target| target.parent().map(Path::to_owned));
-    let there =
-        there.filter(|there| here.as_ref().and_then(|here| here.canonicalize().ok()).as_ref() != Some(there));
-    for directory in here.into_iter().chain(there) {
-        let mode = std::fs::metadata(&directory).map(|metadata| metadata.mode()).unwrap_or_default();
-        if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
-            warnings.push(ProgramWarning::DirectoryWritable(directory));
-        }
-    }
-    warnings
 }
 
 fn doubtful_first_line(path: &Path) -> Option<ProgramWarning> {
@@ -228,7 +196,7 @@ fn doubtful_first_line(path: &Path) -> Option<ProgramWarning> {
     let Some(interpreter) = words.next() else {
         return Some(ProgramWarning::NoInterpreterLine(path.to_owned()));
     };
-    let interpreter = Path::new(std::ffi::OsStr::from_bytes(interpreter));
+    let interpreter = Path::new(OsStr::from_bytes(interpreter));
     let missing = !interpreter.exists();
     missing
         .then(|| ProgramWarning::NoInterpreter { path: path.to_owned(), interpreter: interpreter.to_owned() })

@@ -23,6 +23,7 @@ use lane::{Lane, Task};
 pub use progress::{Call, Progress, Refused};
 use tokio::sync::mpsc;
 
+use super::foreman::Foreman;
 use super::schedule::{Counters, LaneId, Limits, Schedule};
 use super::spawn::keep_statuses;
 use super::spec::Spec;
@@ -35,8 +36,8 @@ use crate::time::Timestamp;
 ///
 /// `K` names a subject (a lease, a client); `I` is the caller's own tag for a call, such as its row in the store.
 ///
-/// Threads and processes inherit user, capabilities, priority and working directory of the thread that calls this, so
-/// make it after those are settled. Dropping it leaves running hooks alone.
+/// Processes inherit user, capabilities, priority and working directory of the thread that makes this, as they are at that
+/// moment; what it gives up later, hooks keep. Dropping it leaves running hooks alone.
 pub struct Hooks<K, I> {
     schedule: Schedule<K, Task<I>>,
     /// Those of the configuration and those that still have work from an earlier one.
@@ -45,6 +46,7 @@ pub struct Hooks<K, I> {
     order: Vec<LaneId>,
     children: HashMap<Run, Child<I>>,
     clock: Clock,
+    foreman: Foreman,
     places: Vec<Sender<Order>>,
     idle: Vec<usize>,
     report_sender: mpsc::UnboundedSender<Report>,
@@ -63,11 +65,11 @@ impl<K, I> fmt::Debug for Hooks<K, I> {
 }
 
 impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
-    /// Makes ready to run these hooks, in this order. Nothing is started yet.
+    /// Makes ready to run these hooks, in this order. No process is started yet.
     ///
     /// # Errors
     ///
-    /// When `/dev/null` cannot be opened, or there are no namespaces for an isolated hook.
+    /// When `/dev/null` cannot be opened, there is no room for a thread, or there are no namespaces for an isolated hook.
     pub fn new(specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
         keep_statuses();
         let (report_sender, reports) = mpsc::unbounded_channel();
@@ -77,6 +79,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             order: Vec::new(),
             children: HashMap::new(),
             clock,
+            foreman: Foreman::start()?,
             places: Vec::new(),
             idle: Vec::new(),
             report_sender,
@@ -102,7 +105,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let kept = self.order.iter().find(|id| self.lane(**id).is_some_and(|lane| lane.spec == spec));
             order.push(kept.copied());
             if kept.is_none() {
-                fresh.push(Lane::<I>::prepare(spec, self.clock, &self.report_sender)?);
+                fresh.push(Lane::<I>::prepare(spec, self.clock, &self.report_sender, &self.foreman)?);
             }
         }
         for id in std::mem::take(&mut self.order) {
@@ -152,9 +155,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         let jobs = calls.into_iter().map(|call| {
             let Call { hook, subjects, tag, earlier_attempts, invocation } = call;
             let lane = order.get(hook).copied().unwrap_or(LaneId::NONE);
-            (lane, subjects, Task { hook, tag, event, earlier_attempts, invocation })
+            (lane, subjects, earlier_attempts, Task { hook, tag, event, earlier_attempts, invocation })
         });
-        let refused = self.schedule.handle_event(at, jobs);
+        let refused = self.schedule.handle_event_again(at, jobs);
         self.pump();
         let give_back = |(task, refusal): (Task<I>, _)| {
             let Task { hook, tag, invocation, .. } = task;

@@ -18,7 +18,7 @@
 //! | signals | every one at its default, none blocked |
 //! | process group | its own, so that one signal reaches it and its children |
 //! | user, groups, nice level, scheduling class, working directory | [`Attributes`] |
-//! | capabilities | ours, as Kea's scripts have the server's; none when it names a user other than root |
+//! | capabilities | ours, as Kea's scripts have the server's; none in any set, and no way to get one (`no_new_privs`), when it names a user other than root |
 //! | session, umask | ours |
 
 mod child;
@@ -32,6 +32,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 
+use super::credentials::Credentials;
 use super::schedule::{Ended, Step};
 use super::spec::{Attributes, Spec};
 use crate::dialect::invocation::Invocation;
@@ -114,6 +115,8 @@ pub(super) struct Launcher {
     /// argv up to where the call's arguments begin.
     arguments: Vec<CString>,
     attributes: Attributes,
+    /// Its user and groups are ours.
+    same_user: bool,
     output: Output,
     null: File,
 }
@@ -126,11 +129,18 @@ impl Launcher {
     /// When `/dev/null` cannot be opened.
     pub(super) fn new(spec: &Spec) -> io::Result<Self> {
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        let mut attributes = spec.attributes.clone();
-        attributes.credentials = attributes.credentials.filter(|credentials| !credentials.are_ours());
+        let attributes = spec.attributes.clone();
+        let same_user = attributes.credentials.as_ref().is_some_and(Credentials::are_ours);
         let name = spec.program.name().to_owned();
         let arguments = std::iter::once(name).chain(spec.arguments.iter().cloned()).collect();
-        Ok(Self { program: spec.program.path().to_owned(), arguments, attributes, output: spec.output, null })
+        Ok(Self {
+            program: spec.program.path().to_owned(),
+            arguments,
+            attributes,
+            same_user,
+            output: spec.output,
+            null,
+        })
     }
 
     /// Starts the program for one call, which is its `attempt`th, 1 for the first.
@@ -169,6 +179,6 @@ impl Launcher {
         let descriptors = [Some(stdin.unwrap_or(null)), stdout.or(quiet), quiet];
         // A failure here means an old kernel without /proc; what we opened ourselves is marked in any case.
         let _ = seal_descriptors();
-        child::start(&self.program, arguments, environment, descriptors, &self.attributes)
+        child::start(&self.program, arguments, environment, descriptors, &self.attributes, self.same_user)
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tracing::{error, warn};
 
 use crate::clock::Clock;
+use crate::frame::RingPlace;
 use crate::time::Timestamp;
 use crate::tracker::{Lease4, Lease6};
 
@@ -25,12 +26,17 @@ use super::{OpenError, Options, Store, text};
 
 /// The moment of the last frame or deadline that was stored, in nanoseconds.
 pub(super) const LATEST: &str = "latest_ns";
+/// The kernel's number of the ring that was read, and up to where that is stored.
+const RING: &str = "ring_id";
+const READ_UP_TO: &str = "ring_read_up_to";
 /// Whether something that was lost has not been appended again.
 pub(super) const INCOMPLETE: &str = "incomplete";
 /// Whether the last life ended as it should.
 pub(super) const CLEAN: &str = "clean_shutdown";
 /// The boot in which the last life began.
 const BOOT: &str = "boot_id";
+/// How far the wall clock was from the time since that boot, in nanoseconds.
+const OFFSET: &str = "wall_offset_ns";
 
 /// The kernel's name for the time since it was booted.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -43,6 +49,7 @@ const EVENTS_A_SECOND: i64 = 1_000;
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     boot_id: String,
+    wall_offset: i64,
 }
 
 /// What an earlier life has left, but for leases and memories, which may be many: see [`Archive::leases4`] and those
@@ -53,8 +60,12 @@ pub struct Restored {
     pub next_event: u64,
     /// The moment of the last frame or deadline that was stored.
     pub latest: Option<Timestamp>,
+    /// Up to where the ring was read, of the same boot.
+    pub read_up_to: Option<RingPlace>,
     /// Whether the machine has been booted since.
     pub rebooted: bool,
+    /// How far the wall clock of the last life was from the time since boot, in nanoseconds.
+    pub wall_offset: Option<i64>,
     /// Whether the last life that could write here ended as it should, and said so. False also of a new database.
     pub clean: bool,
     /// Whether the last life knew leases or memories that are not here.
@@ -76,6 +87,11 @@ impl Restored {
         self.next_event = u64::try_from(last).unwrap_or(0) + 1;
         self.latest = meta::<i64>(connection, LATEST)?.map(Timestamp::from_nanos);
         self.rebooted = meta::<String>(connection, BOOT)?.is_some_and(|boot| boot != session.boot_id);
+        self.wall_offset = meta(connection, OFFSET)?;
+        let place = (meta::<u32>(connection, RING)?, meta::<i64>(connection, READ_UP_TO)?);
+        if let ((Some(ring), Some(octets)), false) = (place, self.rebooted) {
+            self.read_up_to = u64::try_from(octets).ok().map(|octets| RingPlace { ring, octets });
+        }
         self.clean = meta::<i64>(connection, CLEAN)? == Some(1);
         self.incomplete = meta::<i64>(connection, INCOMPLETE)?.is_some_and(|incomplete| incomplete != 0);
         let mut statement = connection.prepare("SELECT address FROM servers4 ORDER BY place")?;
@@ -125,7 +141,7 @@ impl Archive {
             unwritable: None,
             ledger: Ledger::default(),
             begun: false,
-            session: Session { boot_id },
+            session: Session { boot_id, wall_offset: Clock::new().offset() },
             restored: Restored::default(),
             places: Places::default(),
             fault: None,
@@ -298,6 +314,7 @@ impl Archive {
 pub(super) fn begin(connection: &Connection, session: &Session) -> Result<()> {
     outbox::begin_again(connection)?;
     write_meta(connection, CLEAN, 0)?;
+    write_meta(connection, OFFSET, session.wall_offset)?;
     write_meta(connection, BOOT, &session.boot_id)
 }
 
@@ -306,6 +323,12 @@ pub(super) fn write_meta(connection: &Connection, name: &str, value: impl ToSql)
         .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
         .execute(params![name, value])
         .map(drop)
+}
+
+/// Up to where the ring is read.
+pub(super) fn write_place(connection: &Connection, place: RingPlace) -> Result<()> {
+    write_meta(connection, RING, place.ring)?;
+    write_meta(connection, READ_UP_TO, place.octets.cast_signed())
 }
 
 /// A value that people may have changed to something else is none.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::dialect::Memory;
 use crate::dialect::invocation::Invocation;
+use crate::frame::RingPlace;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, Subject};
 
@@ -24,6 +25,8 @@ pub struct Change {
     pub gaps: Vec<Gap>,
     /// The moment of the frame or deadline.
     pub latest: Option<Timestamp>,
+    /// Up to where the ring is read with it: the next life has nothing to do with what is before that.
+    pub read_up_to: Option<RingPlace>,
 }
 
 impl Change {
@@ -234,4 +237,21 @@ pub struct Counters {
     pub open: u64,
     /// Dead letters in the outbox.
     pub dead: u64,
+}
+
+impl Counters {
+    /// What only grows, by name.
+    pub fn named(&self) -> [(&'static str, u64); 9] {
+        [
+            ("stored", self.stored),
+            ("in_memory", self.in_memory),
+            ("commits", self.commits),
+            ("degraded", self.degraded),
+            ("recovered", self.recovered),
+            ("moved_aside", self.moved_aside),
+            ("calls_refused", self.calls_refused),
+            ("dead_dropped", self.dead_dropped),
+            ("forgotten", self.forgotten),
+        ]
+    }
 }

@@ -12,7 +12,7 @@ use nix::unistd::geteuid;
 use super::OpenError;
 
 /// The database in the state directory.
-pub(super) const DATABASE: &str = "observer.db";
+pub const DATABASE: &str = "observer.db";
 const LOCK: &str = "observer.lock";
 /// Files of SQLite that belong to a database, by what is appended to its name.
 const COMPANIONS: [&str; 2] = [LOG, "-shm"];

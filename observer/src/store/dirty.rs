@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use crate::frame::RingPlace;
 use crate::time::Timestamp;
 use crate::tracker::LeaseChange;
 
@@ -48,6 +49,7 @@ pub(super) struct Dirty {
     marks: BTreeMap<CallId, Mark>,
     pub(super) gaps: VecDeque<Gap>,
     pub(super) latest: Option<Timestamp>,
+    pub(super) read_up_to: Option<RingPlace>,
     /// What was forgotten and has to come from others.
     pub(super) forgotten: Wanted,
 }
@@ -59,7 +61,7 @@ impl Dirty {
     }
 
     pub(super) fn add(&mut self, change: Change, limits: &Limits, counters: &mut Counters) {
-        let Change { leases, memories, events, calls, gaps, latest } = change;
+        let Change { leases, memories, events, calls, gaps, latest, read_up_to } = change;
         for lease in leases {
             self.leases.insert(LeaseKey::of(&lease), lease);
         }
@@ -90,6 +92,7 @@ impl Dirty {
         let too_many = self.gaps.len().saturating_sub(GAPS);
         self.gaps.drain(..too_many);
         self.latest = latest.or(self.latest);
+        self.read_up_to = read_up_to.or(self.read_up_to);
     }
 
     pub(super) fn mark(&mut self, call: CallId, mark: Mark) {

@@ -45,6 +45,7 @@ pub use change::{
     CallId, Change, Counters, EventRecord, Gap, HookMemory, NewCall, Outcome, Report, StoredCall, Then,
     Ticket, Wanted,
 };
+pub use directory::DATABASE;
 pub use handle::Store;
 pub use reader::{Action, Listed, Reader};
 
@@ -73,7 +74,7 @@ pub struct Options {
 }
 
 /// How much the store keeps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Changes that wait for the writer. No more are taken then.
     pub queued: usize,

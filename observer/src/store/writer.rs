@@ -207,12 +207,13 @@ impl Writer {
         };
         let start = clock.now();
         let transaction = database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut latest = None;
+        let (mut latest, mut read_up_to) = (None, None);
         let mut complete = false;
         for request in group {
             match request {
                 Request::Change(_, change) => {
                     latest = change.latest.or(latest);
+                    read_up_to = change.read_up_to.or(read_up_to);
                     write_change(&transaction, change, ledger, options, counters)?;
                 }
                 Request::Mark(call, mark) => ledger.write_mark(&transaction, *call, mark, &options.limits)?,
@@ -222,6 +223,9 @@ impl Writer {
         }
         if let Some(latest) = latest {
             archive::write_meta(&transaction, archive::LATEST, latest.as_nanos())?;
+        }
+        if let Some(place) = read_up_to {
+            archive::write_place(&transaction, place)?;
         }
         if complete {
             archive::write_meta(&transaction, archive::INCOMPLETE, 0)?;
@@ -341,6 +345,9 @@ impl Writer {
         dirty.gaps.iter().try_for_each(|gap| outbox::write_gap(&transaction, gap))?;
         if let Some(latest) = dirty.latest {
             archive::write_meta(&transaction, archive::LATEST, latest.as_nanos())?;
+        }
+        if let Some(place) = dirty.read_up_to {
+            archive::write_place(&transaction, place)?;
         }
         transaction.commit()?;
         self.dirty = Dirty::default();

@@ -5,6 +5,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::dhcpv6::IaKind;
+
 use super::{Lease4, Lease6, Tracker};
 
 /// A change of what the tracker remembers.
@@ -79,6 +81,16 @@ impl Tracker {
             true => (end < self.leases6.slots()).then_some(LeaseCursor { is_v6, slot: end }),
         };
         (found.into_iter(), next)
+    }
+
+    /// The record of this address.
+    pub fn lease4(&self, address: Ipv4Addr) -> Option<&Lease4> {
+        self.leases4.get(address)
+    }
+
+    /// The record of this address, or of the prefix that begins with it.
+    pub fn lease6(&self, kind: IaKind, address: Ipv6Addr) -> Option<&Lease6> {
+        self.leases6.get((kind == IaKind::PrefixDelegation, address))
     }
 
     /// The DHCPv4 servers that were heard, by their identifiers.

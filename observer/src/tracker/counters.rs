@@ -28,6 +28,10 @@ pub struct Counters {
     pub other_messages: u64,
     /// Questions that made room for newer ones before an answer came.
     pub exchanges_evicted: u64,
+    /// Releases and declines that were not held until the answer to the question before them, because too many were.
+    pub held_over_limit: u64,
+    /// Messages whose copies beyond a relay would not be known again, because there were too many in a second.
+    pub legs_evicted: u64,
     /// Leases that were not remembered because the table was full.
     pub leases_over_limit: u64,
     /// Leases that were left out because their message has more of them than hooks can be told of.

@@ -26,6 +26,8 @@ pub(super) struct Held {
     waiting: Exchanges<Option<(Timestamp, u32)>>,
     /// Oldest first.
     messages: VecDeque<Message>,
+    /// Messages that were not held because too many were.
+    over_limit: u64,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,7 @@ pub(super) struct SetFree {
 
 impl Held {
     pub(super) fn new(limit: usize) -> Self {
-        Self { waiting: Exchanges::new(limit), messages: VecDeque::new() }
+        Self { waiting: Exchanges::new(limit), messages: VecDeque::new(), over_limit: 0 }
     }
 
     /// A client has asked something that the server may answer.
@@ -60,7 +62,11 @@ impl Held {
     /// Holds a message if its client waits for an answer; gives it back if not.
     pub(super) fn hold(&mut self, at: Timestamp, observed: Arc<Observed4>) -> Option<Arc<Observed4>> {
         let asked = self.waiting.find(at, observed.message.chaddr).copied().flatten();
-        match asked.filter(|(asked, _)| at.since(*asked) < PATIENCE && self.messages.len() < LIMIT) {
+        match asked.filter(|(asked, _)| at.since(*asked) < PATIENCE) {
+            Some(_) if self.messages.len() >= LIMIT => {
+                self.over_limit += 1;
+                Some(observed)
+            }
             Some((_, xid)) => {
                 self.messages.push_back(Message { until: at + PATIENCE, came: at, xid, observed });
                 None
@@ -99,6 +105,11 @@ impl Held {
         }
         self.messages = kept;
         free
+    }
+
+    /// How many messages were not held because too many were, and counted at once.
+    pub(super) fn over_limit(&self) -> u64 {
+        self.over_limit
     }
 
     /// Whether nothing is held.

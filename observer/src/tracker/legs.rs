@@ -59,6 +59,8 @@ pub(super) struct Legs {
     /// Every message in the order of its first sighting.
     recent: VecDeque<(Timestamp, u64)>,
     hasher: RandomState,
+    /// Messages that were forgotten before their time.
+    evicted: u64,
 }
 
 /// Messages that say the same. They are numbered from 0 as they are first seen, on whichever leg; a leg on which the same
@@ -112,10 +114,16 @@ impl Legs {
         if first {
             self.recent.push_back((at, key));
             if self.recent.len() > MESSAGES {
+                self.evicted += 1;
                 self.forget_oldest();
             }
         }
         !first
+    }
+
+    /// How many messages were forgotten because there were too many: their copies count as messages.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     fn forget_oldest(&mut self) {
@@ -169,6 +177,7 @@ mod tests {
             legs.is_copy(Timestamp::EPOCH, number, leg(1));
         }
         assert_eq!((legs.messages.len(), legs.recent.len()), (MESSAGES, MESSAGES));
+        assert_eq!(legs.evicted(), MESSAGES as u64);
         for number in 0..=255 {
             legs.is_copy(Timestamp::EPOCH, 0, leg(number));
         }

@@ -184,6 +184,8 @@ impl Tracker {
             leases_over_limit: self.leases4.over_limit() + self.leases6.over_limit(),
             servers_forgotten: self.servers4.forgotten(),
             exchanges_evicted: self.exchanges4.evicted() + self.exchanges6.evicted(),
+            held_over_limit: self.held4.over_limit(),
+            legs_evicted: self.legs.evicted(),
             ..self.counters
         }
     }

@@ -172,8 +172,18 @@ fn a_name_belongs_to_the_client_that_was_given_it_last() {
         [
             format!("add {ONE} labhost"),
             format!("old {ONE} [labhost]"),
-            "add 02:aa:00:00:00:02 192.0.2.8 LabHost".into()
+            "add 02:aa:00:00:00:02 192.0.2.8 LabHost".into(),
+            format!("old {ONE}")
         ]
+    );
+    // Where neither lease is new, first the names that were lost, and of two leases the younger first.
+    lease(&mut hook, &wire4::client(1).with(12, b"other"), "192.0.2.7");
+    told(&mut hook);
+    lease(&mut hook, &wire4::client(1).with(12, b"labhost"), "192.0.2.7");
+    let two = "old 02:aa:00:00:00:02 192.0.2.8";
+    assert_eq!(
+        told(&mut hook),
+        [format!("{two} [LabHost]"), format!("old {ONE} [other]"), two.into(), format!("old {ONE} labhost")]
     );
 }
 
@@ -278,8 +288,9 @@ fn dhcpv6_is_told_by_duid_and_prefixes_are_not_told() {
     let says = [
         wire6::fqdn(&["labhost", "example"]),
         (6, vec![0, 23, 0, 24]),
-        (15, vec![0, 3, b'o', b'n', b'e']),
-        (16, vec![0, 0, 1, 55, 0, 2, b'a', b'b']),
+        // dnsmasq takes the first two octets of a class for its length: two of the first, five after its end.
+        (15, [&[0, 6, 0, 2][..], b"tiny", &[0, 5], b"three"].concat()),
+        (16, [&[0, 0, 1, 55, 0, 8][..], b"MSFT 5.0"].concat()),
     ];
     let request = says.iter().fold(client.request(give()), |request, option| request.with(option.clone()));
     hook.asks(&request).answers(&request.reply(give()));
@@ -289,8 +300,10 @@ fn dhcpv6_is_told_by_duid_and_prefixes_are_not_told() {
         ("DNSMASQ_SERVER_DUID", "00:03:00:01:02:bb:00:00:00:01"),
         ("DNSMASQ_CLIENT_ID", "-"),
         ("DNSMASQ_VENDOR_CLASS_ID", "311"),
-        ("DNSMASQ_VENDOR_CLASS0", "ab"),
-        ("DNSMASQ_USER_CLASS0", "one"),
+        ("DNSMASQ_VENDOR_CLASS0", "FT 5.0"),
+        ("DNSMASQ_USER_CLASS0", "ti"),
+        ("DNSMASQ_USER_CLASS1", "three"),
+        ("DNSMASQ_USER_CLASS2", "-"),
         ("DNSMASQ_REQUESTED_OPTIONS", "23,24"),
         ("DNSMASQ_SUPPLIED_HOSTNAME", "labhost"),
     ] {

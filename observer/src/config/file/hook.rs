@@ -14,8 +14,7 @@ use crate::dialect::{self, DialectName, dnsmasq};
 use crate::dispatch::{Filter, Route, Words};
 use crate::hook::isolation::refuse_stock_script;
 use crate::hook::{
-    Attributes, Credentials, LaneLimits, Mode, Output, Program, ProgramWarning, Scheduling, Spec,
-    resolve_program,
+    Attributes, Credentials, LaneLimits, Mode, Output, Program, Scheduling, Spec, resolve_program,
 };
 use crate::tracker::Event;
 
@@ -72,7 +71,9 @@ pub(super) fn read(
         None => {}
     }
     let isolated = section.boolean("isolated").unwrap_or_default();
-    let (program, arguments) = read_command(section, isolated, &mut warn);
+    let attributes = Attributes { isolated, ..read_attributes(section) };
+    let user = attributes.credentials.as_ref().map(|credentials| credentials.user);
+    let (program, arguments) = read_command(section, user, isolated, &mut warn);
     let names: Vec<_> = DialectName::ALL.iter().map(|dialect| (dialect.name(), *dialect)).collect();
     let dialect = section.word("dialect", &names).unwrap_or_default();
     let dnsmasq = dnsmasq::Options {
@@ -106,7 +107,6 @@ pub(super) fn read(
         let one = "an isolated hook runs one process at a time, in namespaces that are the same for all; leave it out";
         section.wrong(section.at_of("max_parallel"), "max_parallel", one);
     }
-    let attributes = Attributes { isolated, ..read_attributes(section) };
     let output = section.word("output", &[("ours", Output::Ours), ("null", Output::Null)]);
     let words = read_words(section, dialect);
     let flag = |key| section.boolean(key).unwrap_or_default();
@@ -145,9 +145,10 @@ fn only_with(section: &Section<'_, '_>, key: &str, with: &str) {
     }
 }
 
-/// The program, looked at, and the arguments before those of the call.
+/// The program, looked at for one that is to run as `user`, and the arguments before those of the call.
 fn read_command(
     section: &Section<'_, '_>,
+    user: Option<u32>,
     isolated: bool,
     warn: &mut impl FnMut(String),
 ) -> (Option<Program>, Vec<CString>) {
@@ -188,12 +189,12 @@ fn read_command(
             }
         }
     }
-    for warning in program.warnings() {
-        match warning {
-            ProgramWarning::FileWritable(_) | ProgramWarning::DirectoryWritable(_) if !allow_writable => {
-                section.wrong(at, "command", format!("{warning}, or allow it with allow_writable = true"));
-            }
-            _ => warn(warning.to_string()),
+    program.warnings().iter().for_each(|warning| warn(warning.to_string()));
+    for exposure in program.exposures(user) {
+        if allow_writable {
+            warn(exposure.to_string());
+        } else {
+            section.wrong(at, "command", format!("{exposure}, or allow it with allow_writable = true"));
         }
     }
     (Some(program), arguments)

@@ -26,6 +26,7 @@ use super::{HostnameFrom, KeaVersion};
 use crate::capture::live::Attach;
 use crate::capture::pin;
 use crate::logging::Format;
+use crate::store;
 use crate::tracker::{Answers, network};
 
 pub use hook::{Hook, STANDARD_PATH};
@@ -60,6 +61,8 @@ pub struct Config {
     pub network: network::Options,
     /// `[limits]`
     pub limits: Limits,
+    /// `[store]`
+    pub store: Store,
     /// `[control]`
     pub control: Control,
     /// `[log]`
@@ -187,6 +190,32 @@ impl From<Limits> for crate::hook::Limits {
     }
 }
 
+/// `[store]`: what outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The state directory; `None`: nothing is kept.
+    pub directory: Option<PathBuf>,
+    /// What is to survive.
+    pub durability: store::Durability,
+    /// How much is kept.
+    pub limits: store::Limits,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let (durability, limits) = (store::Durability::default(), store::Limits::default());
+        Self { directory: Some(store::DEFAULT_DIRECTORY.into()), durability, limits }
+    }
+}
+
+impl Store {
+    /// How the store is made, where there is one.
+    pub fn options(&self) -> Option<store::Options> {
+        let directory = self.directory.clone()?;
+        Some(store::Options { directory, durability: self.durability, limits: self.limits })
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -264,6 +293,7 @@ impl Config {
                 .map(|section| sections::network(&section))
                 .unwrap_or_default(),
             limits: top.table("limits").map(|section| sections::limits(&section)).unwrap_or_default(),
+            store: top.table("store").map(|section| sections::store(&section)).unwrap_or_default(),
             control: top.table("control").map(|section| sections::control(&section)).unwrap_or_default(),
             log: top.table("log").map(|section| sections::log(&section)).unwrap_or_default(),
             ..Self::default()

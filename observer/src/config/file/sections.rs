@@ -7,12 +7,13 @@ use tracing::level_filters::LevelFilter;
 
 use super::reader::{At, Section};
 use super::value::{self, DURATION};
-use super::{Capture, Control, Interface, Limits, Log, Server, Socket};
+use super::{Capture, Control, Interface, Limits, Log, Server, Socket, Store};
 use crate::capture::live::Attach;
 use crate::config::{HostnameFrom, KeaVersion, kea};
 use crate::control;
 use crate::logging::Format;
 use crate::seed;
+use crate::store::{self, Durability};
 use crate::tracker::{Answers, network};
 
 /// The longest name of an interface (IFNAMSIZ without its NUL).
@@ -145,6 +146,33 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// `[store]`
+pub(super) fn store(section: &Section<'_, '_>) -> Store {
+    let defaults = Store::default();
+    let directory =
+        section.get("directory", "an absolute path, or \"none\"", |value| match value.as_str()? {
+            "none" => Some(None),
+            _ => value::absolute(value).map(Some),
+        });
+    let durability = [("process", Durability::Process), ("power", Durability::Power)];
+    let number = |key, default: usize| {
+        let found = section.number(key, 1..=i64::from(u32::MAX));
+        found.and_then(|number| usize::try_from(number.value).ok()).unwrap_or(default)
+    };
+    let store = Store {
+        directory: directory.map_or(defaults.directory, |found| found.value),
+        durability: section.word("durability", &durability).unwrap_or_default(),
+        limits: store::Limits {
+            queued: number("max_queued", defaults.limits.queued),
+            calls: number("max_calls", defaults.limits.calls),
+            history: number("history", defaults.limits.history),
+            unwritten: number("max_unwritten", defaults.limits.unwritten),
+        },
+    };
+    section.finish();
+    store
 }
 
 /// `[control]`

@@ -66,21 +66,10 @@ fn the_example_with_everything_in_it_is_sound_too() {
         });
         // What needs a file of somebody's server, and what belongs to another dialect, stays out.
         let key = key.filter(|key| {
-            ![
-                "kea_config",
-                "seed",
-                "script_on_renewal",
-                "leasefile_ro",
-                "domain",
-                "tags",
-                "log_dhcp",
-                "search_timeout",
-                "retry_delay",
-                "user ",
-                "group ",
-            ]
-            .iter()
-            .any(|name| key.starts_with(name))
+            let server = ["kea_config", "seed", "user ", "group "];
+            let dhclient = ["search_timeout", "retry_delay"];
+            let dnsmasq = ["script_on_renewal", "leasefile_ro", "domain", "tags", "log_dhcp"];
+            ![&server[..], &dhclient, &dnsmasq].concat().iter().any(|name| key.starts_with(name))
         });
         text.push_str(key.unwrap_or(line));
         text.push('\n');
@@ -299,6 +288,10 @@ fn no_change_to_the_example_does_more_than_to_be_reported() {
     for _ in 0..4_000 {
         let mut octets = text.clone().into_bytes();
         for _ in 0..=numbers.below(3) {
+            // Of two changes before, one can have cut it to an octet and the other have taken that.
+            if octets.is_empty() {
+                break;
+            }
             let at = numbers.below(octets.len());
             match numbers.below(5) {
                 0 => octets[at] = u8::try_from(numbers.below(256)).unwrap(),

@@ -142,6 +142,12 @@ impl Dialect for Dhclient {
         true
     }
 
+    /// Searches that made room for others are clients that it does not follow any more, too.
+    fn over_limit(&self) -> u64 {
+        let counters = self.counters();
+        counters.leases_over_limit + counters.searches_evicted
+    }
+
     fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
         // Own deadlines are no deadlines of the tracker; the caller fires them, and doing so twice does no harm.
         self.handle_timeout(event.at);

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use crate::dhcpv4::{agent_sub_option, code as code4};
-use crate::dhcpv6::{IaKind, code as code6};
+use crate::dhcpv6::{self, IaKind, code as code6};
 use crate::dialect::Call;
 use crate::dialect::happening::{Exchange, Happening, interface, own_event};
 use crate::dialect::invocation::{Invocation, Strings};
@@ -232,9 +232,7 @@ fn user_classes4(environment: &mut Strings, exchange: &Exchange4) {
     else {
         return;
     };
-    let classes =
-        counted(&payload, |rest| rest.split_first().map(|(length, rest)| (usize::from(*length), rest)))
-            .unwrap_or_else(|| vec![&payload]);
+    let classes = counted(&payload).unwrap_or_else(|| vec![&payload]);
     let pieces = classes.into_iter().flat_map(|class| class.split(|&octet| octet == 0));
     for (index, class) in pieces.enumerate() {
         supplied(environment, &format!("DNSMASQ_USER_CLASS{index}"), class);
@@ -242,29 +240,45 @@ fn user_classes4(environment: &mut Strings, exchange: &Exchange4) {
 }
 
 /// Strings behind their lengths; `None` when the lengths do not add up.
-fn counted(payload: &[u8], length: impl Fn(&[u8]) -> Option<(usize, &[u8])>) -> Option<Vec<&[u8]>> {
+fn counted(payload: &[u8]) -> Option<Vec<&[u8]>> {
     let (mut classes, mut rest) = (Vec::new(), payload);
-    while !rest.is_empty() {
-        let (length, tail) = length(rest)?;
-        let (class, next) = tail.split_at_checked(length)?;
+    while let Some((length, tail)) = rest.split_first() {
+        let (class, next) = tail.split_at_checked(usize::from(*length))?;
         classes.push(class);
         rest = next;
     }
     Some(classes)
 }
 
-fn length6(rest: &[u8]) -> Option<(usize, &[u8])> {
-    rest.split_first_chunk::<2>().map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))
+/// The classes of options 15 and 16 of DHCPv6 as dnsmasq takes them: it reads each as if a code stood before its length, so
+/// that the length is in truth the first two octets of the text, and what it takes for the text ends only at a NUL octet,
+/// maybe that of the next option's code. `skip` octets stand before the first class.
+fn misread(message: &dhcpv6::Message, code: u16, skip: usize) -> Vec<&[u8]> {
+    let mut classes = Vec::new();
+    let Some((length, octets)) = message.onwards(code).filter(|(length, _)| *length >= skip + 2) else {
+        return classes;
+    };
+    let mut at = skip;
+    while let Some([_, _, high, low, text @ ..]) = octets.get(at..) {
+        let size = usize::from(u16::from_be_bytes([*high, *low]));
+        classes.push(text.get(..size).unwrap_or(text));
+        let next = at + 4 + size;
+        if next >= length {
+            break;
+        }
+        at = next;
+    }
+    classes
 }
 
 fn data6(environment: &mut Strings, exchange: &Exchange6) {
     let Some(query) = exchange.query.as_deref().map(|query| &query.message) else { return };
     let option = |code| query.option(code).unwrap_or_default();
-    if let Some((enterprise, classes)) = option(code6::VENDOR_CLASS).split_first_chunk::<4>() {
+    if let Some((enterprise, _)) = option(code6::VENDOR_CLASS).split_first_chunk::<4>() {
         write_one(environment, "DNSMASQ_VENDOR_CLASS_ID", |out| {
             text::number(out, u32::from_be_bytes(*enterprise));
         });
-        for (index, class) in counted(classes, length6).unwrap_or_default().into_iter().enumerate() {
+        for (index, class) in misread(query, code6::VENDOR_CLASS, 4).into_iter().enumerate() {
             supplied(environment, &format!("DNSMASQ_VENDOR_CLASS{index}"), class);
         }
     }
@@ -280,8 +294,7 @@ fn data6(environment: &mut Strings, exchange: &Exchange6) {
 
 fn user_classes6(environment: &mut Strings, exchange: &Exchange6) {
     let Some(query) = exchange.query.as_deref().map(|query| &query.message) else { return };
-    let classes = query.option(code6::USER_CLASS).and_then(|payload| counted(payload, length6));
-    for (index, class) in classes.unwrap_or_default().into_iter().enumerate() {
+    for (index, class) in misread(query, code6::USER_CLASS, 0).into_iter().enumerate() {
         supplied(environment, &format!("DNSMASQ_USER_CLASS{index}"), class);
     }
 }

@@ -78,6 +78,19 @@ pub struct Dnsmasq {
 /// The memory of the server's DUID.
 const SERVER_DUID: &[u8] = b"server-duid";
 
+/// What is to be told of a lease once dnsmasq is done with a message.
+struct Turn {
+    action: Action,
+    lease: Lease,
+    before: Option<Lease>,
+    /// Its name has become another one, or none.
+    loses_name: bool,
+    /// It counts as new or changed.
+    is_change: bool,
+    /// The message was another client's, which took the name.
+    is_loser: bool,
+}
+
 /// What a message has changed.
 #[derive(Clone, Copy)]
 struct Manner {
@@ -153,10 +166,10 @@ impl Dnsmasq {
 
     /// Takes the name from the first other lease that has it, as dnsmasq does: a name belongs to whom it was given last. In
     /// DHCPv6 all leases of one client may share a name.
-    fn take_name(&mut self, lease: &Lease, happening: Happening<'_>) {
+    fn take_name(&mut self, lease: &Lease) -> Option<Turn> {
         let (key, name) = (lease.key(), hostname(lease).to_ascii_lowercase());
         if name.is_empty() {
-            return;
+            return None;
         }
         let is_v4 = matches!(key, Key::V4(_));
         let duid = |lease: &Lease| match lease {
@@ -167,30 +180,29 @@ impl Dnsmasq {
         let holders = self.names.range(from..).take_while(|(v4, held, _)| *v4 == is_v4 && *held == name);
         let loser = holders.map(|(_, _, key)| *key).find(|other| {
             *other != key && self.leases.get(*other).is_some_and(|other| is_v4 || duid(other) != duid(lease))
-        });
-        let Some(before) = loser.and_then(|loser| self.leases.get(loser).cloned()) else { return };
+        })?;
+        let before = self.leases.get(loser).cloned()?;
         let lease = with_name(before.clone(), Octets::default());
         self.put(lease.clone());
-        let alone = Happening::alone(happening.at, happening.event, happening.estimated);
-        self.call(Told {
+        Some(Turn {
             action: Action::Old,
-            happening: alone,
-            lease: &lease,
-            before: Some(before.clone()),
-            old_name: Some(hostname(&before)),
-            has_data: false,
-            server_duid: None,
-        });
+            lease,
+            before: Some(before),
+            loses_name: true,
+            is_change: true,
+            is_loser: true,
+        })
     }
 
-    /// The server has said that the client holds a lease. `name` is the one that the exchange gives, if any.
+    /// The server has said that the client holds a lease. `name` is the one that the exchange gives, if any. What is to be
+    /// told of it, and of who loses his name by it, goes to `turns`.
     fn grant(
         &mut self,
         lease: Lease,
         name: Option<Octets>,
         manner: Manner,
-        happening: Happening<'_>,
-        wanted: bool,
+        (happening, wanted): (Happening<'_>, bool),
+        turns: &mut Vec<Turn>,
     ) {
         let key = lease.key();
         if self.leases.get(key).is_some_and(|known| !known.is_same_client(&lease)) {
@@ -207,12 +219,17 @@ impl Dnsmasq {
         let lease = with_name(lease, name);
         let Some(before) = before else {
             if wanted && self.leases.has_room(key) {
-                self.take_name(&lease, happening);
+                turns.extend(self.take_name(&lease));
                 self.put(lease.clone());
-                let has_data = !happening.is_announcement();
-                let action = if has_data { Action::Add } else { Action::Old };
-                let (before, old_name, server_duid) = (None, None, None);
-                self.call(Told { action, happening, lease: &lease, before, old_name, has_data, server_duid });
+                let action = if happening.is_announcement() { Action::Old } else { Action::Add };
+                turns.push(Turn {
+                    action,
+                    lease,
+                    before: None,
+                    loses_name: false,
+                    is_change: true,
+                    is_loser: false,
+                });
             }
             return;
         };
@@ -223,28 +240,51 @@ impl Dnsmasq {
         }
         let is_renamed = !hostname(&lease).eq_ignore_ascii_case(hostname(&before));
         if is_renamed {
-            self.take_name(&lease, happening);
+            turns.extend(self.take_name(&lease));
         }
         self.put(lease.clone());
-        let Manner { has_data, is_change } = manner;
-        if is_renamed && !hostname(&before).is_empty() {
-            let (action, old_name) = (Action::Old, Some(hostname(&before)));
+        turns.push(Turn {
+            action: Action::Old,
+            loses_name: is_renamed && !hostname(&before).is_empty(),
+            is_change: is_renamed || manner.is_change || self.is_changed(&before, &lease),
+            lease,
+            before: Some(before),
+            is_loser: false,
+        });
+    }
+
+    /// Tells what a message has changed as dnsmasq does when it is done with it: it goes through its list, the youngest lease
+    /// first, once for names that were lost and once for everything else.
+    fn tell(&mut self, mut turns: Vec<Turn>, manner: Manner, happening: Happening<'_>) {
+        turns.sort_by_key(|turn| std::cmp::Reverse(self.leases.number(turn.lease.key())));
+        let alone = Happening::alone(happening.at, happening.event, happening.estimated);
+        let of = |turn: &Turn| {
+            if turn.is_loser {
+                return (alone, false);
+            }
+            (happening, if turn.before.is_none() { !happening.is_announcement() } else { manner.has_data })
+        };
+        for turn in turns.iter().filter(|turn| turn.loses_name) {
+            let ((happening, has_data), before) = (of(turn), turn.before.clone());
             self.call(Told {
-                action,
+                action: Action::Old,
                 happening,
-                lease: &lease,
-                before: Some(before.clone()),
-                old_name,
+                lease: &turn.lease,
+                old_name: turn.before.as_ref().map(hostname),
+                before,
                 has_data,
                 server_duid: None,
             });
         }
-        if is_renamed || is_change || self.is_changed(&before, &lease) {
+        for turn in turns.iter().filter(|turn| turn.is_change) {
+            let (happening, has_data) = of(turn);
+            // That the name is gone was told.
+            let before = turn.before.clone().filter(|_| !turn.is_loser);
             self.call(Told {
-                action: Action::Old,
+                action: turn.action,
                 happening,
-                lease: &lease,
-                before: Some(before),
+                lease: &turn.lease,
+                before,
                 old_name: None,
                 has_data,
                 server_duid: None,
@@ -286,9 +326,12 @@ impl Dnsmasq {
         }
         let name = name::of4(exchange);
         let says = manner4(exchange);
+        let mut turns = Vec::new();
         for lease in self.renewed.granted4(exchange, leases, event) {
-            self.grant(with_relay(lease, exchange), name.clone(), says, happening, wanted);
+            let lease = with_relay(lease, exchange);
+            self.grant(lease, name.clone(), says, (happening, wanted), &mut turns);
         }
+        self.tell(turns, says, happening);
     }
 
     fn committed6(
@@ -308,8 +351,8 @@ impl Dnsmasq {
         let says = manner6(exchange);
         let address = hwaddr6(exchange);
         let granted = self.renewed.granted6(exchange, leases, event, |key| self.leases.get(key));
-        // The youngest lease comes first in dnsmasq's list.
-        for lease in granted.into_iter().rev() {
+        let mut turns = Vec::new();
+        for lease in granted {
             let Lease::V6(lease) = lease else { continue };
             // dnsmasq delegates no prefixes, and its script has no word for them.
             if lease.kind == IaKind::PrefixDelegation {
@@ -318,8 +361,9 @@ impl Dnsmasq {
             // Only a lasting address is given a name.
             let name = name.clone().filter(|_| lease.kind == IaKind::NonTemporary);
             let lease = Lease6 { hwaddr: address, ..*lease };
-            self.grant(Lease::V6(Box::new(lease)), name, says, happening, wanted);
+            self.grant(Lease::V6(Box::new(lease)), name, says, (happening, wanted), &mut turns);
         }
+        self.tell(turns, says, happening);
     }
 
     fn learn_server(&mut self, exchange: &Exchange6) {

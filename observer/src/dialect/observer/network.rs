@@ -43,7 +43,7 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
             let address = match &sighting.finding {
                 Finding::ForeignServer { address, .. } | Finding::Nak { address, .. } => *address,
                 Finding::Declined { address, .. } | Finding::Claimed { address, .. } => Some(*address),
-                Finding::Unanswered { .. } | Finding::PoolExhausted { .. } => None,
+                Finding::Unanswered { .. } | Finding::PoolExhausted { .. } | Finding::Gap { .. } => None,
             };
             some(address, |address| text::ip(out, address))
         },
@@ -142,6 +142,47 @@ pub(super) const SIGHTING: &[Variable<Sighting>] = &[
         |sighting, out| {
             let identifier = rival(sighting).and_then(|rival| rival.identifier.as_ref());
             some(identifier, |identifier| text::colon_hex(out, identifier.octets()))
+        },
+    ),
+    Variable::sometimes(
+        "OBSERVER_GAP_FROM",
+        Source::Tracked,
+        "gap: no frame from before this was missed, Unix seconds",
+        |sighting, out| match &sighting.finding {
+            Finding::Gap { from, .. } => some(Some(from), |from| text::number(out, from.unix_seconds())),
+            _ => false,
+        },
+    ),
+    Variable::sometimes(
+        "OBSERVER_GAP_UNTIL",
+        Source::Tracked,
+        "gap: no frame from after this was missed, Unix seconds",
+        |sighting, out| match &sighting.finding {
+            // The whole second that is over by then.
+            Finding::Gap { until, .. } => {
+                some(Some(until), |until| text::number(out, until.unix_seconds() + 1))
+            }
+            _ => false,
+        },
+    ),
+    Variable::sometimes(
+        "OBSERVER_GAP_LOST",
+        Source::Tracked,
+        "gap: how many DHCP frames were missed, where that is known",
+        |sighting, out| match &sighting.finding {
+            Finding::Gap { lost, .. } => some(*lost, |lost| text::number(out, lost)),
+            _ => false,
+        },
+    ),
+    Variable::sometimes(
+        "OBSERVER_GAP_REASON",
+        Source::Tracked,
+        "gap: `ring-full`, `not-attached`, `not-running`, `other-version` or `not-promiscuous`",
+        |sighting, out| match &sighting.finding {
+            Finding::Gap { reason, .. } => {
+                some(Some(reason), |reason| out.extend_from_slice(reason.as_bytes()))
+            }
+            _ => false,
         },
     ),
     Variable::sometimes(

@@ -26,7 +26,7 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         always(
             "OBSERVER_EVENT",
             "`commit`, `renew`, `rebind`, `release`, `decline`, `expire` or `recover`; with `--network-events` also `unanswered`, \
-             `foreign-server`, `nak`, `pool-exhausted` or `conflict`",
+             `foreign-server`, `nak`, `pool-exhausted`, `conflict` or `gap`",
         ),
         always(
             "OBSERVER_CERTAINTY",
@@ -116,6 +116,24 @@ pub(in crate::dialect) fn reference() -> Vec<Row> {
         all.push(row(&format!("OBSERVER_[AT<i>_]{word}"), lists, source, meaning));
     }
     all.extend(network::reference());
+    all.push(row(
+        "OBSERVER_REPLAY",
+        "committed",
+        Source::Tracked,
+        "`1` when nothing happened: the lease lives, and the hook has `replay_on_start`",
+    ));
+    all.push(row(
+        "OBSERVER_LATE",
+        "all",
+        Source::Tracked,
+        "`1` when it happened before this observer was started",
+    ));
+    all.push(row(
+        "OBSERVER_GAP",
+        "all",
+        Source::Tracked,
+        "`1` when frames were missed that may have made it otherwise: the lease ended, but a renewal may not have been seen",
+    ));
     all.push(always(
         "OBSERVER_EVENT_ID",
         "the number of the event, ever increasing; the same for all hooks and for repeats",

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tracing::{debug, warn};
 
+use super::super::foreman::Foreman;
 use super::super::schedule::Ended;
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
@@ -54,9 +55,9 @@ impl<I> Child<I> {
     }
 
     /// Signals the process group. The caller knows that the leader has not been collected, so the id is still its own.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, foreman: &Foreman, signal: Signal) {
         let Some(pid) = self.pid else { return };
-        if let Err(errno) = killpg(pid, signal) {
+        if let Err(errno) = foreman.signal(pid, signal) {
             warn!(hook = %self.hook, pid = pid.as_raw(), %signal, %errno, "hook could not be signalled");
         }
     }

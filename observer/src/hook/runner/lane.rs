@@ -8,11 +8,12 @@ use std::sync::mpsc::Sender;
 use tokio::sync::mpsc;
 
 use super::super::batch::Batches;
+use super::super::foreman::Foreman;
 use super::super::schedule::{Discipline, JobId, LaneId, LaneRules, Schedule};
 use super::super::spawn::Launcher;
 use super::super::spec::{Mode, Spec};
 use super::super::stream::Stream;
-use super::super::worker::{self, Order, Report};
+use super::super::worker::{Order, Report};
 use super::wires::Wires;
 use crate::clock::Clock;
 use crate::dialect::invocation::Invocation;
@@ -76,9 +77,10 @@ impl<I: Clone> Lane<I> {
         spec: Spec,
         clock: Clock,
         reports: &mpsc::UnboundedSender<Report>,
+        foreman: &Foreman,
     ) -> io::Result<(Spec, Means)> {
         let launcher = Arc::new(Launcher::new(&spec)?);
-        let isolated = spec.attributes.isolated.then(|| worker::start_isolated(clock, reports.clone()));
+        let isolated = spec.attributes.isolated.then(|| foreman.isolated_worker(clock, reports.clone()));
         Ok((spec, Means { launcher, worker: isolated.transpose()? }))
     }
 

@@ -209,7 +209,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         if let Some(place) = self.idle.pop() {
             return Ok(place);
         }
-        let sender = worker::start(self.clock, self.report_sender.clone())
+        let sender = self
+            .foreman
+            .worker(self.clock, self.report_sender.clone())
             .map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
         self.places.push(sender);
         Ok(self.places.len() - 1)
@@ -234,7 +236,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         let Some(child) = self.children.get_mut(&run) else { return };
         child.terminated = true;
         child.log_signal("hook took too long: SIGTERM to its process group");
-        child.signal(signal::Signal::SIGTERM);
+        child.signal(&self.foreman, signal::Signal::SIGTERM);
     }
 
     fn kill(&mut self, run: Run) {
@@ -243,7 +245,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         if !child.ended {
             child.log_signal("hook did not end on SIGTERM: SIGKILL to its process group");
         }
-        child.signal(signal::Signal::SIGKILL);
+        child.signal(&self.foreman, signal::Signal::SIGKILL);
         if child.ended {
             self.forget(run);
         }

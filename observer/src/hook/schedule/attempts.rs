@@ -31,6 +31,11 @@ pub(in crate::hook) enum Next {
 }
 
 impl Attempts {
+    /// Goes on where an earlier life ended: all its attempts have failed but the last one, of which that is not known.
+    pub(in crate::hook) fn after(earlier: u32) -> Self {
+        Self { failures: earlier.saturating_sub(1), ..Self::default() }
+    }
+
     /// One more is made. Gives its number, from 1.
     pub(in crate::hook) fn begin(&mut self) -> u32 {
         self.made = self.made.saturating_add(1);
@@ -56,5 +61,26 @@ impl Attempts {
         }
         // Without configured retries an exit status or a signal is no failure.
         Next::Over { gave_up: failed && (ended.never_ran() || limits.retries > 0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_are_counted_over_restarts() {
+        let limits = LaneLimits { retries: 2, ..LaneLimits::default() };
+        let fails = |attempts: &mut Attempts| {
+            attempts.begin();
+            attempts.started();
+            attempts.ended(&limits, Ended::Exited(1), false)
+        };
+        // Three attempts are allowed. One that a crash interrupted is not known to have failed.
+        for (earlier, more) in [(0, 3), (1, 3), (2, 2), (3, 1), (9, 1)] {
+            let mut attempts = Attempts::after(earlier);
+            let made = (1..).find(|_| fails(&mut attempts) == Next::Over { gave_up: true });
+            assert_eq!(made, Some(more), "{earlier}");
+        }
     }
 }

@@ -145,12 +145,27 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         at: Timestamp,
         calls: impl IntoIterator<Item = (LaneId, Vec<K>, T)>,
     ) -> Vec<(T, Refusal)> {
+        self.handle_event_again(
+            at,
+            calls.into_iter().map(|(lane, subjects, payload)| (lane, subjects, 0, payload)),
+        )
+    }
+
+    /// The same for calls of which an earlier life has begun so many attempts: their failures count.
+    pub fn handle_event_again(
+        &mut self,
+        at: Timestamp,
+        calls: impl IntoIterator<Item = (LaneId, Vec<K>, u32, T)>,
+    ) -> Vec<(T, Refusal)> {
         let mut refused = Vec::new();
         let mut accepted: Vec<(LaneId, JobId)> = Vec::new();
-        for (lane, subjects, payload) in calls {
+        for (lane, subjects, earlier, payload) in calls {
             match self.admit(lane, &subjects) {
                 Ok(independent) => {
                     let id = self.enter(at, lane, subjects, payload);
+                    if let Some(job) = self.jobs.get_mut(&id) {
+                        job.attempts = Attempts::after(earlier);
+                    }
                     if independent {
                         self.unblock(id);
                     } else {
@@ -478,9 +493,14 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Ready;
         let lane = job.lane;
-        if let Some(lane) = self.lane_mut(lane) {
+        let Some(lane) = self.lane_mut(lane) else { return };
+        if lane.rules.limits.places() > 1 {
             lane.ready.push_back(id);
+            return;
         }
+        // One after the other is in the order of their events, also for one that had to wait for its lease.
+        let place = lane.ready.partition_point(|other| *other < id);
+        lane.ready.insert(place, id);
     }
 
     /// Removes a job and lets the later lanes of its event come forward.

@@ -114,6 +114,20 @@ fn never_more_than_the_limit_run() {
     assert_eq!(starts(&mut schedule, at(9)), [0_u32; 0]);
 }
 
+/// What waited for its subject is older than what came after it and waits for nothing.
+#[test]
+fn one_at_a_time_is_in_the_order_of_the_events() {
+    let mut schedule = schedule::<&str, u32>(SHARED, LaneLimits { max_parallel: 1, ..LIMITS });
+    let jobs = (0..).zip(["a", "a", "b", "a", "b"]);
+    let ids: Vec<_> =
+        jobs.map(|(number, subject)| schedule.handle_invocation(at(0), [subject], number).unwrap()).collect();
+    for (number, id) in (0..).zip(ids) {
+        assert_eq!(starts(&mut schedule, at(1)), [number]);
+        schedule.handle_ended(id, at(1), Ended::Exited(0)).unwrap();
+    }
+    assert!(schedule.is_idle());
+}
+
 #[test]
 fn a_full_queue_refuses_the_newest_and_counts_it() {
     let mut schedule = schedule(Limits { max_running: 1, max_queued: 2, ..SHARED }, LIMITS);
@@ -369,5 +383,28 @@ fn a_burst_costs_the_same_per_job_whatever_its_size() {
         // Growing tables hash again and full tables compare a little more, but no job walks a queue.
         let steps = STEPS.with(Cell::get);
         assert!(steps < u64::from(JOBS) * 20, "{subjects} subjects: {steps} steps");
+    }
+}
+
+#[test]
+fn a_subject_that_never_rests_delays_another_by_the_one_job_that_runs() {
+    let shared = Limits { max_running: 1, max_queued: 10_000, max_queued_per_subject: 1_024 };
+    let mut schedule = schedule(shared, LIMITS);
+    let mut noisy = Vec::new();
+    for number in 0..2_000 {
+        noisy.extend(schedule.handle_invocation(at(0), ["noisy"], number));
+    }
+    // What is too much is refused by name, and leaves room for others.
+    let counters = schedule.counters();
+    assert_eq!((counters.accepted, counters.dropped_subject, counters.dropped), (1_024, 976, 0));
+    assert_eq!(starts(&mut schedule, at(0)), [0]);
+    for turn in 0..100 {
+        let quiet = 10_000 + turn;
+        let id = schedule.handle_invocation(at(1), ["quiet"], quiet).unwrap();
+        assert_eq!(starts(&mut schedule, at(1)), []);
+        schedule.handle_ended(noisy[turn as usize], at(2), Ended::Exited(0)).unwrap();
+        assert_eq!(starts(&mut schedule, at(2)), [quiet]);
+        schedule.handle_ended(id, at(3), Ended::Exited(0)).unwrap();
+        assert_eq!(starts(&mut schedule, at(3)), [turn + 1]);
     }
 }

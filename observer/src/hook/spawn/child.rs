@@ -21,6 +21,7 @@ use super::super::credentials::Credentials;
 use super::super::schedule::Step;
 use super::super::spec::{Attributes, Scheduling};
 use super::Failure;
+use crate::capabilities;
 
 /// The child's stack, in units of 16 octets: it calls a few functions, none of them deep.
 const STACK_UNITS: usize = 4_096;
@@ -35,16 +36,18 @@ struct Plan<'a> {
     environment: *const *const c_char,
     descriptors: [Option<RawFd>; 3],
     attributes: &'a Attributes,
+    same_user: bool,
     failure: Option<Failure>,
 }
 
-/// Starts a process; see the table at the top of [`super`].
+/// Starts a process; see the table at the top of [`super`]. `same_user` says that its credentials are ours already.
 pub(super) fn start<'a>(
     program: &CStr,
     arguments: impl Iterator<Item = &'a CStr>,
     environment: impl Iterator<Item = &'a CStr>,
     descriptors: [Option<RawFd>; 3],
     attributes: &Attributes,
+    same_user: bool,
 ) -> Result<Pid, Failure> {
     let arguments = pointers(arguments);
     let environment = pointers(environment);
@@ -54,6 +57,7 @@ pub(super) fn start<'a>(
         environment: environment.as_ptr(),
         descriptors,
         attributes,
+        same_user,
         failure: None,
     };
     let mut stack: Vec<u128> = Vec::with_capacity(STACK_UNITS);
@@ -119,7 +123,7 @@ fn prepare(plan: &Plan<'_>) -> Result<(), Failure> {
     set_scheduling(attributes.scheduling).map_err(at(Step::Scheduling))?;
     set_nice(attributes.nice).map_err(at(Step::Nice))?;
     if let Some(credentials) = &attributes.credentials {
-        set_credentials(credentials).map_err(at(Step::Credentials))?;
+        set_credentials(credentials, plan.same_user).map_err(at(Step::Credentials))?;
     }
     if let Some(directory) = &attributes.directory {
         // As the hook's user, who must be able to enter it.
@@ -202,17 +206,27 @@ fn set_nice(nice: i32) -> Result<(), Errno> {
     checked(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) })
 }
 
-fn set_credentials(credentials: &Credentials) -> Result<(), Errno> {
+/// `is_same` says that user and groups are what they are to be already, so that no privilege is needed to set them.
+fn set_credentials(credentials: &Credentials, is_same: bool) -> Result<(), Errno> {
     let Credentials { user, group, groups } = credentials;
-    // SAFETY: numbers, and a list with its length. The kernel drops every capability when root becomes somebody else; one
-    // that we have without being root must not reach the program either.
-    unsafe {
-        checked(libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()))?;
-        checked(libc::syscall(libc::SYS_setresgid, *group, *group, *group))?;
-        checked(libc::syscall(libc::SYS_setresuid, *user, *user, *user))?;
-        if *user != 0 {
-            libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    let is_root = *user == 0;
+    if !is_root {
+        // While the capability for it is still there.
+        capabilities::limit_bounding_set(0);
+    }
+    if !is_same {
+        // SAFETY: numbers, and a list with its length.
+        unsafe {
+            checked(libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()))?;
+            checked(libc::syscall(libc::SYS_setresgid, *group, *group, *group))?;
+            checked(libc::syscall(libc::SYS_setresuid, *user, *user, *user))?;
         }
+    }
+    if !is_root {
+        // The kernel takes the permitted ones away when root becomes somebody else, but neither the inheritable ones nor what
+        // a daemon has that never was root. The ambient set cannot be larger than these.
+        capabilities::set(capabilities::Sets::default())?;
+        capabilities::no_new_privileges()?;
     }
     Ok(())
 }

@@ -20,12 +20,14 @@ pub enum Kind {
     PoolExhausted,
     /// Two clients want one address.
     Conflict,
+    /// Frames were missed.
+    Gap,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Unanswered, Self::ForeignServer, Self::Nak, Self::PoolExhausted, Self::Conflict];
+    pub const ALL: [Self; 6] =
+        [Self::Unanswered, Self::ForeignServer, Self::Nak, Self::PoolExhausted, Self::Conflict, Self::Gap];
 
     /// The word for it: `OBSERVER_EVENT`, and on the command line.
     pub const fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Nak => "nak",
             Self::PoolExhausted => "pool-exhausted",
             Self::Conflict => "conflict",
+            Self::Gap => "gap",
         }
     }
 
@@ -46,6 +49,7 @@ impl Kind {
             Self::Nak => "observer_nak",
             Self::PoolExhausted => "observer_pool_exhausted",
             Self::Conflict => "observer_conflict",
+            Self::Gap => "observer_gap",
         }
     }
 }
@@ -128,6 +132,17 @@ pub enum Finding {
         /// Who has it, or claims it too.
         rival: Rival,
     },
+    /// Frames were missed, or may have been.
+    Gap {
+        /// No frame from before this was missed.
+        from: Timestamp,
+        /// No frame from after this was missed.
+        until: Timestamp,
+        /// How many, where that is known.
+        lost: Option<u64>,
+        /// Why, in one word.
+        reason: &'static str,
+    },
 }
 
 impl Finding {
@@ -139,6 +154,7 @@ impl Finding {
             Self::Nak { .. } => Kind::Nak,
             Self::PoolExhausted { .. } => Kind::PoolExhausted,
             Self::Declined { .. } | Self::Claimed { .. } => Kind::Conflict,
+            Self::Gap { .. } => Kind::Gap,
         }
     }
 }
@@ -158,6 +174,7 @@ impl Sighting {
     /// Whether the question behind it was missed.
     pub(in crate::tracker) fn is_inferred(&self) -> bool {
         match &self.frames {
+            _ if self.finding.kind() == Kind::Gap => false,
             Frames::V4(exchange) => exchange.query.is_none(),
             Frames::V6(exchange) => exchange.query.is_none(),
         }

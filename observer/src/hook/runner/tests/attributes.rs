@@ -1,6 +1,7 @@
 //! As whom and how processes run, as they see it themselves.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 
 use super::*;
 use crate::hook::credentials::Credentials;
@@ -94,12 +95,83 @@ async fn another_user_has_that_users_groups_and_no_capability() {
     assert_eq!(line("Uid:"), "65533 65533 65533 65533");
     assert_eq!(line("Gid:"), "65532 65532 65532 65532");
     assert_eq!(line("Groups:"), "65531 65532");
-    for set in ["CapEff:", "CapPrm:", "CapAmb:"] {
+    for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:", "CapBnd:"] {
         assert_eq!(line(set), "0000000000000000", "{status}");
     }
+    assert_eq!(line("NoNewPrivs:"), "1");
     assert_eq!(priority(&scratch).0, our_nice().max(5));
     // Only the child has changed.
     assert!(nix::unistd::geteuid().is_root());
+}
+
+/// What a hook's user might try, each with its exit status in a line of its own. A shell that cannot open what it is to read
+/// from says 1 or 2, `cat`, `unshare` and `setpriv` say 1 or 127 on EPERM.
+const TRIES: &str = "#!/bin/sh\ncd ${0%/*}\nexec 2>errors\ntried() { echo $1 $? >>tried; }\n\
+    /bin/cat secrets/file; tried state\n\
+    ./cat secrets/file; tried setuid\n\
+    /bin/cat /proc/$PPID/environ; tried environ\n\
+    (read -r line </proc/$PPID/mem); tried memory\n\
+    /usr/bin/unshare --net /bin/true; tried unshare\n\
+    /usr/bin/setpriv --inh-caps +net_admin --ambient-caps +net_admin /bin/true; tried setpriv\n\
+    /usr/bin/setpriv --reuid 0 /bin/true; tried root\n";
+
+#[tokio::test]
+async fn another_user_gets_nothing_back() {
+    if !is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let set_mode = |name: &str, mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(scratch.path().join(name), permissions).unwrap();
+    };
+    set_mode(".", 0o777);
+    std::fs::create_dir(scratch.path().join("secrets")).unwrap();
+    set_mode("secrets", 0o700);
+    std::fs::write(scratch.path().join("secrets/file"), "secret\n").unwrap();
+    std::fs::copy("/bin/cat", scratch.path().join("cat")).unwrap();
+    set_mode("cat", 0o4755);
+    // Without what is tested here the copy would be root's for anybody.
+    let control = std::process::Command::new(scratch.path().join("cat"))
+        .arg(scratch.path().join("secrets/file"))
+        .uid(65_533)
+        .output()
+        .unwrap();
+    assert_eq!(control.stdout, b"secret\n", "{control:?}");
+
+    let script = scratch.script("hook", TRIES);
+    let credentials = Credentials { user: 65_533, group: 65_533, groups: vec![65_533] };
+    let attributes = Attributes { credentials: Some(credentials), ..Attributes::default() };
+    let mut hooks = hooks_of(vec![Spec { attributes, ..spec(&script) }]);
+    submit(&mut hooks, 0, &[]);
+    ending(&mut hooks).await;
+    let (tried, errors) = (scratch.text("tried"), scratch.text("errors"));
+    let lines: Vec<_> = tried.lines().filter_map(|line| line.split_once(' ')).collect();
+    let names: Vec<_> = lines.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["state", "setuid", "environ", "memory", "unshare", "setpriv", "root"], "{errors}");
+    assert!(lines.iter().all(|(_, status)| *status != "0"), "{tried}{errors}");
+    // For lack of a right, not of a file.
+    let is_refusal = |line: &str| line.contains("ermission denied") || line.contains("not permitted");
+    assert!(errors.lines().all(is_refusal), "{errors}");
+    assert_eq!(errors.lines().count(), names.len(), "{errors}");
+}
+
+#[tokio::test]
+async fn a_hook_as_root_keeps_its_capabilities() {
+    if !is_root() {
+        return;
+    }
+    let credentials = Credentials { user: 0, group: 0, groups: vec![0] };
+    for credentials in [None, Some(credentials)] {
+        let (scratch, ended) = look(Attributes { credentials, ..Attributes::default() }).await;
+        assert_eq!(ended, Ended::Exited(0));
+        let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let status = scratch.text("status");
+        for name in ["CapPrm:", "CapEff:", "CapBnd:", "NoNewPrivs:"] {
+            let line = |text: &str| text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+            assert_eq!(line(&status), line(&own));
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,194 @@
+//! What a running observer may still do, and that this is enough for its work.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use observer_tests::golden::Recording;
+use observer_tests::hook::DumpHook;
+use observer_tests::inject::{AnswersFrom, replay_paced};
+use observer_tests::link::{Cable, End, veth};
+use observer_tests::need::Need;
+use observer_tests::observer::{Observer, binary};
+use observer_tests::process::Process;
+use observer_tests::require;
+use observer_tests::scratch::Scratch;
+use observer_tests::wait;
+
+/// How long anything may take on a busy machine.
+const SOON: Duration = Duration::from_secs(40);
+/// linux/capability.h.
+const NET_ADMIN: u64 = 1 << 12;
+const NET_RAW: u64 = 1 << 13;
+/// A user without an entry.
+const STRANGER: u32 = 65_533;
+
+/// A line of a status file of `/proc`.
+fn line<'a>(status: &'a str, name: &str) -> &'a str {
+    let lines = status.lines().filter_map(|line| line.split_once(':'));
+    lines.into_iter().find(|(found, _)| *found == name).map(|(_, value)| value.trim()).unwrap()
+}
+
+fn set(status: &str, name: &str) -> u64 {
+    u64::from_str_radix(line(status, name), 16).unwrap()
+}
+
+/// A table of a hook that writes what it may do to `directory`/`name`, which is open to all, and then does `more`.
+fn looking_hook(directory: &Path, name: &str, more: &str, keys: &str) -> String {
+    let script = directory.join(format!("{name}.sh"));
+    let told = directory.join("told").join(name);
+    // Calls run side by side.
+    let text = format!("cat /proc/self/status >{told:?}.$$ && mv {told:?}.$$ {told:?}\n{more}\n");
+    fs::write(&script, text).unwrap();
+    format!("[[hook]]\nname = {name:?}\ncommand = [\"/bin/sh\", {script:?}]\n{keys}\n")
+}
+
+/// Works with these flags, during which the event loop has `expected` and nothing else: attached, again when the interface
+/// comes back, another interface after a reload, hooks as root and as somebody else, a hook that hangs; then cleans up.
+fn work(flags: &[&str], expected: u64) {
+    let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let told = scratch.directory("told").unwrap();
+    fs::set_permissions(&told, fs::Permissions::from_mode(0o1777)).unwrap();
+    let dump = DumpHook::install(&scratch.directory("dump").unwrap()).unwrap();
+    let hooks = [
+        format!("[[hook]]\nname = \"dump\"\ncommand = {:?}\n", dump.script()),
+        looking_hook(scratch.path(), "root", "", "independent = true"),
+        looking_hook(scratch.path(), "other", "", &format!("independent = true\nuser = {STRANGER}")),
+        looking_hook(
+            scratch.path(),
+            "hanging",
+            "exec sleep 1000",
+            &format!(
+                "independent = true\nuser = {STRANGER}\ntimeout = \"200ms\"\nevents = [\"leases4_committed\"]"
+            ),
+        ),
+    ]
+    .concat();
+    let file = scratch.path().join("c.toml");
+    fs::write(&file, format!("[[interface]]\nname = \"s0\"\n{hooks}")).unwrap();
+    let words = [&["--config", file.to_str().unwrap()], flags].concat();
+    let Cable { server, client } = cable;
+    let mut observer = Observer::start_with(&server.namespace, scratch.path(), "s0", &words).unwrap();
+
+    let status = fs::read_to_string(format!("/proc/{}/status", observer.pid())).unwrap();
+    assert_eq!(line(&status, "Name"), "dhcp-observer");
+    for name in ["CapPrm", "CapEff", "CapBnd"] {
+        assert_eq!(set(&status, name), expected, "{flags:?}: {status}");
+    }
+    assert_eq!((set(&status, "CapInh"), set(&status, "CapAmb")), (0, 0), "{status}");
+    assert_eq!(line(&status, "NoNewPrivs"), "1");
+
+    let frames = Recording::named("kea-v4-dora").frames().unwrap();
+    replay_paced(&frames, 10.0, &client, &server, AnswersFrom::Observed).unwrap();
+    let calls = dump.wait_for(3, SOON).unwrap_or_else(|error| panic!("{error:#}\n{}", observer.log())).len();
+    let status_of = |name: &str| {
+        wait::until(name, SOON, || Ok(fs::read_to_string(told.join(name)).ok()))
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", observer.log()))
+    };
+    let ours = fs::read_to_string("/proc/thread-self/status").unwrap();
+    let root = status_of("root");
+    assert_eq!((set(&root, "CapEff"), set(&root, "CapBnd")), (set(&ours, "CapEff"), set(&ours, "CapBnd")));
+    assert_eq!(line(&root, "NoNewPrivs"), line(&ours, "NoNewPrivs"));
+    let other = status_of("other");
+    assert_eq!(line(&other, "Uid").split_whitespace().next(), Some("65533"));
+    assert_eq!((set(&other, "CapEff"), set(&other, "CapBnd")), (0, 0));
+    assert_eq!(line(&other, "NoNewPrivs"), "1");
+
+    // The interface goes and comes back.
+    server.namespace.ip(&["link", "del", "s0"]).unwrap();
+    observer.wait_for_log("s0 went away", 1).unwrap();
+    let (near, far) = (server.namespace.clone(), client.namespace.clone());
+    let (server, client) = veth(&near, &End::recorded_server(), &far, &End::recorded_client()).unwrap();
+    observer.wait_for_log("s0 is observed (", 2).unwrap();
+    replay_paced(&frames, 10.0, &client, &server, AnswersFrom::Observed).unwrap();
+    dump.wait_for(calls + 1, SOON).unwrap_or_else(|error| panic!("{error:#}\n{}", observer.log()));
+
+    // Another one is asked for.
+    near.ip(&["link", "add", "s1", "type", "veth", "peer", "name", "s2"]).unwrap();
+    fs::write(&file, format!("[[interface]]\nname = \"s0\"\n[[interface]]\nname = \"s1\"\n{hooks}")).unwrap();
+    observer.signal(Signal::SIGHUP).unwrap();
+    observer.wait_for_log("s1 is observed (", 1).unwrap();
+
+    let pins = observer.log();
+    let pins = pins.split_once("capture is pinned in ").unwrap().1.lines().next().unwrap().trim().to_owned();
+    assert!(Path::new(&pins).exists(), "{pins}");
+    // This waits for the hook that hangs, which is a stranger's process.
+    let ended = observer.stop().unwrap();
+    assert!(ended.count("hooks", "timed_out") >= 3, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("could not be signalled"), "{}", ended.stderr);
+    assert_eq!(ended.count("kernel", "lost"), 0, "{}", ended.stderr);
+    assert!(!Path::new(&pins).exists(), "{pins} is left: {}", ended.stderr);
+    let mut tc = near.command("tc");
+    let left = tc.args(["qdisc", "show", "clsact", "dev", "s0"]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&left.stdout).contains("clsact"), "{left:?}");
+}
+
+#[test]
+fn by_links_nothing_is_needed() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&[], 0);
+}
+
+#[test]
+fn by_xdp_nothing_is_needed() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&["--attach", "xdp"], 0);
+}
+
+#[test]
+fn by_filters_the_right_to_configure_the_network_is_needed() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&["--attach", "clsact"], NET_ADMIN);
+}
+
+#[test]
+fn in_promiscuous_mode_packet_sockets_are_needed() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&["--promisc"], NET_RAW);
+}
+
+#[test]
+fn who_is_not_root_and_was_given_capabilities_gives_them_up_too() {
+    require!(Need::Root, Need::Program("setpriv"));
+    let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+    chown(scratch.path(), Some(STRANGER), Some(STRANGER)).unwrap();
+    let hook = DumpHook::install(scratch.path()).unwrap();
+    let program = scratch.path().join("dhcp-observer");
+    assert!(Command::new("cp").arg(binary().unwrap()).arg(&program).status().unwrap().success());
+    let capabilities = "+bpf,+perfmon,+net_admin";
+    let mut command = cable.server.namespace.command("setpriv");
+    command.args([format!("--reuid={STRANGER}"), format!("--regid={STRANGER}"), "--clear-groups".to_owned()]);
+    command.args(["--inh-caps", capabilities, "--ambient-caps", capabilities]).arg(&program);
+    command.args(["--iface", "s0", "--no-pin", "--script"]).arg(hook.script()).current_dir(scratch.path());
+    let mut observer = Process::start("observer", command, scratch.path()).unwrap();
+    observer.wait_for_log("ready", SOON).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", observer.pid())).unwrap();
+    for name in ["CapPrm", "CapEff", "CapInh", "CapAmb"] {
+        assert_eq!(set(&status, name), 0, "{status}");
+    }
+    assert_eq!(line(&status, "NoNewPrivs"), "1");
+    let frames = Recording::named("kea-v4-dora").frames().unwrap();
+    replay_paced(&frames, 10.0, &cable.client, &cable.server, AnswersFrom::Observed).unwrap();
+    hook.wait_for(3, SOON).unwrap_or_else(|error| panic!("{error:#}\n{}", observer.stderr()));
+    assert!(observer.stop(SOON).unwrap().success(), "{}", observer.stderr());
+}
+
+#[test]
+fn a_script_that_a_stranger_owns_is_refused_at_the_start() {
+    require!(Need::Root);
+    let scratch = Scratch::new().unwrap();
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let hook = DumpHook::install(scratch.path()).unwrap();
+    chown(hook.script(), Some(STRANGER), None).unwrap();
+    let mut command = Command::new(binary().unwrap());
+    let output = command.args(["--iface", "lo", "--script"]).arg(hook.script()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for part in [hook.script().to_str().unwrap(), "belongs to user 65533", "--allow-writable"] {
+        assert!(told.contains(part), "{told}");
+    }
+}

@@ -1,0 +1,6 @@
+//! What an observer keeps in its state directory, and what the next one makes of it.
+
+mod away;
+mod bench;
+mod killed;
+mod letters;
