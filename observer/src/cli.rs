@@ -190,6 +190,19 @@ pub struct State {
     /// [default: process]
     #[arg(long, value_enum, value_name = "process|power")]
     pub durability: Option<DurabilityArg>,
+    /// What is done about a lease that ends after frames were missed, so that it may have been renewed: fire tells of the
+    /// end, hold waits for one more lifetime for a sign of it [default: fire]
+    #[arg(long, value_enum, value_name = "fire|hold")]
+    pub expire_after_gap: Option<ExpireArg>,
+}
+
+/// What is done about a lease that ends after frames were missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExpireArg {
+    /// It is told
+    Fire,
+    /// It is held back
+    Hold,
 }
 
 /// [`store::Durability`] on the command line.
@@ -219,6 +232,8 @@ impl State {
         if self.no_state {
             store.directory = None;
         }
+        store.hold_after_gap =
+            self.expire_after_gap.map_or(store.hold_after_gap, |word| word == ExpireArg::Hold);
         store.durability = self.durability.map_or(store.durability, Into::into);
     }
 }

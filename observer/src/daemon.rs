@@ -120,6 +120,9 @@ pub async fn run(
     let mut daemon =
         Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
     daemon.delivery.set_start(started);
+    if daemon.config.store.hold_after_gap {
+        daemon.delivery.hold_ends();
+    }
     daemon.links()?;
     let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
         Ok(true) => {

@@ -1,5 +1,6 @@
 //! What is done with events: hooks are started for each, or each call is printed.
 
+mod held;
 mod keep;
 
 use std::io::{self, BufWriter, Stdout, Write};
@@ -14,6 +15,7 @@ use crate::store::{CallId, Gap, Report, StoredCall};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, LeaseEvent, Subject};
 
+use held::Held;
 use keep::{Asked, Submission};
 
 pub use keep::Keep;
@@ -32,6 +34,8 @@ pub struct Delivery {
     keep: Option<Box<Keep>>,
     /// All leases are to be appended again.
     wants_leases: bool,
+    /// Ends of leases that may not be, where they are held back.
+    held: Option<Held>,
 }
 
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl Delivery {
     }
 
     fn new(dispatch: Dispatch, next_event: u64, outlet: Outlet, limits: Limits, clock: Clock) -> Self {
-        Self { dispatch, next_event, outlet, limits, clock, keep: None, wants_leases: false }
+        Self { dispatch, next_event, outlet, limits, clock, keep: None, wants_leases: false, held: None }
     }
 
     /// Stores from now on what events come to before it is done, and gives the hooks back what they remember. Events are
@@ -153,8 +157,15 @@ impl Delivery {
     ///
     /// When standard output cannot be written.
     pub fn handle_event(&mut self, event: &LeaseEvent) -> io::Result<()> {
-        self.dispatch.handle_event(event);
+        if self.held.as_mut().is_none_or(|held| held.admit(event)) {
+            self.dispatch.handle_event(event);
+        }
         self.pump()
+    }
+
+    /// Has the ends of leases held back that may have been renewed while frames were missed.
+    pub fn hold_ends(&mut self) {
+        self.held = Some(Held::default());
     }
 
     /// Says when this life began: calls of what happened before are marked as late.
@@ -181,13 +192,17 @@ impl Delivery {
     ///
     /// When standard output cannot be written.
     pub fn handle_timeout(&mut self, now: Timestamp) -> io::Result<()> {
+        while let Some(event) = self.held.as_mut().and_then(|held| held.poll_due(now)) {
+            self.dispatch.handle_event(&event);
+        }
         self.dispatch.handle_timeout(now);
         self.pump()
     }
 
     /// The next moment at which [`Delivery::handle_timeout`] should be called.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.dispatch.poll_timeout()
+        let held = self.held.as_ref().and_then(|held| held.poll_timeout());
+        [self.dispatch.poll_timeout(), held].into_iter().flatten().min()
     }
 
     /// Passes on what the events came to.
@@ -260,6 +275,9 @@ impl Delivery {
     /// Notes a time in which frames may have been missed.
     pub fn note_gap(&mut self, gap: Gap) {
         self.dispatch.add_gap(gap.from, gap.until);
+        if let Some(held) = &mut self.held {
+            held.add_gap(gap.from, gap.until);
+        }
         if let Some(keep) = &mut self.keep {
             keep.handle_gap(gap);
         }

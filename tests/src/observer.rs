@@ -103,9 +103,20 @@ impl Observer {
         interface: &str,
         arguments: &[&str],
     ) -> Result<Self> {
+        Self::start_under(namespace, directory, interface, arguments, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_under(
+        namespace: &Namespace,
+        directory: &Path,
+        interface: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let binary = binary()?;
         let mut command = namespace.command(binary.to_str().context("a path that is not UTF-8")?);
-        command.args(arguments).current_dir(directory);
+        command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
         // Tests run side by side, and the usual directories are for one: whoever wants one says which.
         if !arguments.iter().any(|argument| ["--state-dir", "--invocations"].contains(argument)) {
             command.arg("--no-state");

@@ -36,6 +36,13 @@ fn set(status: &str, name: &str) -> u64 {
     u64::from_str_radix(line(status, name), 16).unwrap()
 }
 
+/// The status of each thread of a process, by its name.
+fn threads(pid: u32) -> Vec<(String, String)> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let statuses = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+    statuses.map(|status| (line(&status, "Name").to_owned(), status)).collect()
+}
+
 /// A table of a hook that writes what it may do to `directory`/`name`, which is open to all, and then does `more`.
 fn looking_hook(directory: &Path, name: &str, more: &str, keys: &str) -> String {
     let script = directory.join(format!("{name}.sh"));
@@ -70,10 +77,13 @@ fn work(flags: &[&str], expected: u64) {
     .concat();
     let file = scratch.path().join("c.toml");
     fs::write(&file, format!("[[interface]]\nname = \"s0\"\n{hooks}")).unwrap();
-    let words = [&["--config", file.to_str().unwrap()], flags].concat();
+    let state = scratch.path().join("state");
+    let words =
+        [&["--config", file.to_str().unwrap(), "--state-dir", state.to_str().unwrap()], flags].concat();
     let Cable { server, client } = cable;
     let mut observer = Observer::start_with(&server.namespace, scratch.path(), "s0", &words).unwrap();
 
+    let mut seen: Vec<String> = Vec::new();
     let status = fs::read_to_string(format!("/proc/{}/status", observer.pid())).unwrap();
     assert_eq!(line(&status, "Name"), "dhcp-observer");
     for name in ["CapPrm", "CapEff", "CapBnd"] {
@@ -81,6 +91,19 @@ fn work(flags: &[&str], expected: u64) {
     }
     assert_eq!((set(&status, "CapInh"), set(&status, "CapAmb")), (0, 0), "{status}");
     assert_eq!(line(&status, "NoNewPrivs"), "1");
+
+    // A thread that has only just begun has not given up anything yet.
+    wait::until("threads that have given up everything", SOON, || {
+        let threads = threads(observer.pid());
+        // What these keep is for hooks, and for what is configured.
+        let is_for_hooks = |name: &str| ["hook", "hook foreman", "configuration"].contains(&name);
+        seen = threads.iter().map(|(name, _)| name.clone()).collect();
+        let privileged =
+            |(name, status): &(String, String)| !is_for_hooks(name) && set(status, "CapPrm") & !expected != 0;
+        Ok((!threads.iter().any(privileged)).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}: {seen:?}"));
+    assert!(seen.iter().any(|name| name == "store"), "{seen:?}");
 
     let frames = Recording::named("kea-v4-dora").frames().unwrap();
     replay_paced(&frames, 10.0, &client, &server, AnswersFrom::Observed).unwrap();

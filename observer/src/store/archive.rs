@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, TransactionBehavior, 
 use tokio::sync::mpsc::unbounded_channel;
 use tracing::{error, warn};
 
+use crate::capabilities;
 use crate::clock::Clock;
 use crate::frame::RingPlace;
 use crate::time::Timestamp;
@@ -301,6 +302,10 @@ impl Archive {
         let database = database.map(|database| (database, ledger));
         let mut writer = Writer::new(options, clock, session, outbox, database, known, begun);
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
+            // The directory is our own, which is enough.
+            if let Err(errno) = capabilities::give_up_all_but(0) {
+                error!("the thread of the store keeps its privileges: {errno}");
+            }
             if let Some(error) = fault {
                 writer.fail(&error);
             }

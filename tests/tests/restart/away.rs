@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use observer_tests::need::Need;
 use observer_tests::observer::Observer;
 use observer_tests::wait;
 
@@ -102,4 +103,46 @@ fn a_hook_that_does_not_ask_is_told_nothing_at_a_start() {
     last.stop().unwrap();
     let words: Vec<_> = bench.told().into_iter().map(|told| told.word).collect();
     assert_eq!(words, ["leases4_committed", "lease4_renew", "leases4_committed"]);
+}
+
+/// The library by which a process sees another wall clock.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+#[test]
+fn a_wall_clock_that_is_set_meanwhile_neither_ends_nor_freezes_leases() {
+    if observer_tests::need::missing(&[NEEDS[0], NEEDS[1], Need::Program("faketime")]).is_some() {
+        return;
+    }
+    for by in ["+20d", "-20d"] {
+        let mut bench = Bench::new(None);
+        let first = bench.observe(&[]);
+        let mut client = bench.client(1);
+        client.bind().unwrap();
+        bench.wait_for_state("done", 1);
+        first.kill().unwrap();
+        let state = bench.state();
+        let directory = bench.scratch.directory("shifted").unwrap();
+        let (state, hook) = (state.to_str().unwrap(), bench.hook().to_str().unwrap().to_owned());
+        let second = Observer::start_under(
+            &bench.cable.server.namespace,
+            &directory,
+            "s0",
+            &["--iface", "s0", "--script", &hook, "--state-dir", state],
+            &[("LD_PRELOAD", FAKETIME), ("FAKETIME", by), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")],
+        )
+        .unwrap();
+        client.renew().unwrap();
+        let told = bench.wait_for(3);
+        let log = second.log();
+        second.stop().unwrap();
+        assert!(log.contains("its leases are moved by as much"), "{by}: {log}");
+        let words: Vec<_> = told.iter().map(|told| told.word.as_str()).collect();
+        assert_eq!(words, ["leases4_committed", "lease4_renew", "leases4_committed"], "{by}: {log}");
+        // It ends 600 s after the renewal, by the clock as it is now.
+        let days = if by.starts_with('+') { 20.0 } else { -20.0 };
+        let renewed = bench.listed(&[]);
+        let renewal = renewed.iter().find(|call| call["word"] == "lease4_renew").unwrap();
+        let shown: f64 = renewal["env"]["LEASE4_CLTT"].as_str().unwrap().parse().unwrap();
+        assert!((shown - wait::unix_now() - days * 86_400.0).abs() < 120.0, "{by}: {shown}");
+    }
 }

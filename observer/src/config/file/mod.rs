@@ -199,12 +199,14 @@ pub struct Store {
     pub durability: store::Durability,
     /// How much is kept.
     pub limits: store::Limits,
+    /// Whether the end of a lease that may have been renewed while frames were missed is held back.
+    pub hold_after_gap: bool,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let (durability, limits) = (store::Durability::default(), store::Limits::default());
-        Self { directory: Some(store::DEFAULT_DIRECTORY.into()), durability, limits }
+        Self { directory: Some(store::DEFAULT_DIRECTORY.into()), durability, limits, hold_after_gap: false }
     }
 }
 

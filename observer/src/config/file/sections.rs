@@ -170,6 +170,9 @@ pub(super) fn store(section: &Section<'_, '_>) -> Store {
             history: number("history", defaults.limits.history),
             unwritten: number("max_unwritten", defaults.limits.unwritten),
         },
+        hold_after_gap: section
+            .word("expire_after_gap", &[("fire", false), ("hold", true)])
+            .unwrap_or(defaults.hold_after_gap),
     };
     section.finish();
     store

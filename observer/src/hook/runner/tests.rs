@@ -368,7 +368,8 @@ async fn draining_waits_for_everything_and_keeps_the_deadlines() {
 async fn an_event_left_by_an_earlier_life_counts_its_attempts_on() {
     let scratch = Scratch::new();
     let script = scratch.script("hook", "#!/bin/sh\necho $OBSERVER_ATTEMPT >>${0%/*}/seen\nexit 3\n");
-    let mut hooks = hooks_with(&script, LaneLimits { retries: 1, ..LIMITS }, Output::Ours);
+    // Three of the four are known to have failed.
+    let mut hooks = hooks_with(&script, LaneLimits { retries: 4, ..LIMITS }, Output::Ours);
     submit_calls(&mut hooks, vec![Call { earlier_attempts: 4, ..call(0, 0, 42, &[]) }]);
     assert!(matches!(next(&mut hooks).await, Progress::Started { tag: 42, attempt: 5, .. }));
     let again = next(&mut hooks).await;
