@@ -119,13 +119,18 @@ fn run_live(options: Live) -> Result<()> {
     let server = server(&config)?;
     let print = options.output.invocations;
     let read = cli::reader(Arc::clone(&options)).context("the configuration cannot be read again")?;
-    event_loop()?.block_on(async {
+    let outcome = event_loop()?.block_on(async {
         let signals = signals()?;
         let reload = Reload { read: Box::new(read), set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
         daemon::run(config, server, signals, reload, |clock| open_delivery(&hooks, print, limits, clock))
             .await
-    })
+    });
+    let left_out = log.repeats().left_out();
+    if left_out > 0 {
+        eprintln!("log: left_out={left_out}");
+    }
+    outcome
 }
 
 /// A word for each SIGINT or SIGTERM, and one for any number of SIGHUP that were not heeded yet.
