@@ -39,6 +39,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("logger", "bsdutils"),
     ("flock", "util-linux"),
     ("sha256sum", "coreutils"),
+    ("faketime", "faketime"),
+    ("setpriv", "util-linux"),
+    ("nsenter", "util-linux"),
 ];
 
 /// Installs packages without starting their daemons: tests start their own, and nobody wants a DHCP server on the network

@@ -53,7 +53,7 @@ const FIRST_OTHER_DESCRIPTOR: libc::c_uint = 3;
 /// Marks every descriptor from 3 on close-on-exec, so that no program started later inherits it.
 ///
 /// Everything this crate opens is marked from the start. This is for what our own parent left open and for what a
-/// library forgot, so call it first thing in `main`; a [`Launcher`] repeats it before every hook.
+/// library forgot, so call it first thing in `main`; the launcher repeats it before every hook.
 ///
 /// # Errors
 ///
