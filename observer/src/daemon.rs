@@ -205,16 +205,11 @@ impl Daemon {
             let has_room = self.delivery.has_room();
             let least = if has_room { Duration::ZERO } else { NO_ROOM };
             let due = self.next_deadline().map(|due| due.since(self.clock.now()).max(least));
+            // What is rare comes first: in a flood there are always frames, and hooks have their turn after each lot.
             tokio::select! {
                 biased;
                 _ = signals.stop.recv() => return Ok(()),
                 Some(()) = signals.reload.recv() => self.reload(reload)?,
-                readiness = self.capture.ready(), if has_room => {
-                    if readiness.context("cannot wait for frames")? == Readiness::Links {
-                        self.links()?;
-                    }
-                }
-                () = self.delivery.progress() => {}
                 _ = check.tick() => {
                     self.report_losses();
                     self.tell_gaps()?;
@@ -225,14 +220,25 @@ impl Daemon {
                     // Whoever asked may have gone.
                     let _ = reply.send(self.status());
                 }
+                readiness = self.capture.ready(), if has_room => {
+                    if readiness.context("cannot wait for frames")? == Readiness::Links {
+                        self.links()?;
+                    }
+                }
+                () = self.delivery.progress() => {}
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
             }
-            if self.delivery.has_room() {
-                self.turn()?;
+            let drained = if self.delivery.has_room() {
+                self.turn()?
             } else {
                 self.delivery.handle_hooks(self.clock.now());
-            }
+                0
+            };
             self.store_again();
+            if drained == BUDGET {
+                // In a flood nothing above ever waits, and signals and questions are other tasks of this thread.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
