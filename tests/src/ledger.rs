@@ -155,7 +155,11 @@ mod tests {
     ];
 
     fn lines(text: &str) -> Vec<Line> {
-        text.lines().map(|line| Line::parse(line.trim()).unwrap()).collect()
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(|line| Line::parse(line).unwrap())
+            .collect()
     }
 
     const ALL: &str = "1 1 leases4_committed 10.0.0.1 101
