@@ -6,6 +6,7 @@ mod reload;
 mod restore;
 mod status;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::render;
 use crate::seed;
-use crate::store::Archive;
+use crate::store::{self, Archive};
 use crate::supervise;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, LeaseCursor, LeaseEvent};
@@ -101,7 +102,16 @@ pub async fn run(
         Some(options) => {
             // Before a warning about the directory that is for the same reason.
             check::privilege()?;
-            Some(Archive::open(options, Clock::new().now())?)
+            let is_usual = options.directory == Path::new(store::DEFAULT_DIRECTORY);
+            match Archive::open(options, Clock::new().now()) {
+                Ok(archive) => Some(archive),
+                // Nobody asked for this place by name.
+                Err(error) if is_usual => {
+                    warn!("{error}; nothing that is kept outlives this process");
+                    None
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         None => None,
     };

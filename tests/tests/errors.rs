@@ -103,14 +103,18 @@ fn a_script_that_cannot_be_a_hook_is_named() {
 }
 
 #[test]
-fn a_script_that_others_can_write_is_warned_about_and_run() {
+fn a_script_that_others_can_write_is_refused_unless_that_is_allowed() {
     let scratch = Scratch::new().unwrap();
     let script = write(
         &scratch.path().join("open.sh"),
         &format!("#!/bin/sh\necho $1 >> {}/calls\n", scratch.path().display()),
         0o777,
     );
-    let output = observer(&["replay", &capture("kea-v4-dora"), "--script", &script]).output().unwrap();
+    let dora = capture("kea-v4-dora");
+    check(observer(&["replay", &dora, "--script", &script]), 1, &["open.sh", "--allow-writable"]);
+    assert!(!scratch.path().join("calls").exists());
+    let allowed = ["replay", &dora, "--script", &script, "--allow-writable"];
+    let output = observer(&allowed).output().unwrap();
     assert!(output.status.success());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("WARN") && stderr.contains("open.sh"), "{stderr}");

@@ -145,7 +145,7 @@ fn systemd_is_told_of_readiness_reload_life_and_stop() {
         }
     };
     let mut command = cable.server.namespace.command(binary().unwrap().to_str().unwrap());
-    command.args(["--iface", "s0", "--script", "/bin/true", "--no-pin", "--control", "none"]);
+    command.args(["--iface", "s0", "--script", "/bin/true", "--no-pin", "--no-state", "--control", "none"]);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").current_dir(scratch.path());
     // The watchdog is this process's own, whatever it is called later.
     let mut observer = command.process_group(0).spawn().unwrap();
