@@ -122,6 +122,22 @@ fn a_script_that_others_can_write_is_refused_unless_that_is_allowed() {
 }
 
 #[test]
+fn a_script_of_who_has_typed_sudo_is_run() {
+    require!(Need::Root);
+    let scratch = Scratch::new().unwrap();
+    let script = write(&scratch.path().join("mine.sh"), "#!/bin/sh\n", 0o755);
+    std::os::unix::fs::chown(&script, Some(NOBODY), None).unwrap();
+    let dora = capture("kea-v4-dora");
+    let replay = |sudo_uid: &str| {
+        let mut command = observer(&["replay", &dora, "--script", &script]);
+        command.env("SUDO_UID", sudo_uid);
+        command
+    };
+    check(replay("1234"), 1, &["mine.sh", "belongs to user 65534"]);
+    assert!(replay("65534").output().unwrap().status.success());
+}
+
+#[test]
 fn no_such_interface_is_named() {
     check(observer(&["--iface", "no-such0", "--invocations"]), 1, &["no-such0"]);
 }

@@ -1,7 +1,8 @@
 //! Who else could change what a hook runs: the file itself, or a directory on the way to it.
 //!
 //! A hook runs with our privileges or with those that its table names, so whoever can write the file, rename it away or
-//! point a symbolic link elsewhere has those privileges too. Root, we ourselves and the hook's own user have them anyway.
+//! point a symbolic link elsewhere has those privileges too. Root, we ourselves and the hook's own user have them anyway, and
+//! so has who started us by sudo.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -72,7 +73,10 @@ impl fmt::Display for Exposure {
 ///
 /// What cannot be looked at is left out: starting the program will fail there too.
 pub fn exposures(path: &Path, user: Option<u32>) -> Vec<Exposure> {
-    let trusted = [ROOT, geteuid().as_raw(), user.unwrap_or(ROOT)];
+    // sudo says who that is; without sudo only root can have said so.
+    let sudo =
+        std::env::var("SUDO_UID").ok().filter(|_| geteuid().is_root()).and_then(|uid| uid.parse().ok());
+    let trusted = [ROOT, geteuid().as_raw(), user.unwrap_or(ROOT), sudo.unwrap_or(ROOT)];
     let is_stranger = |metadata: &Metadata| !trusted.contains(&metadata.uid());
     let mut found = Vec::new();
     if let Ok(metadata) = std::fs::metadata(path) {
