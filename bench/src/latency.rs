@@ -54,11 +54,14 @@ pub fn measure() -> Result<()> {
     println!("  observer: {}", observer::binary()?.display());
     let hook = Hook::install()?;
     let bare = bare_latency(&hook)?;
-    let ours = wire_latency(&hook)?;
+    let ours = wire_latency(&hook, Kept::Nothing)?;
+    let stored = wire_latency(&hook, Kept::InStore)?;
     println!("  {:<44} {:>9} {:>9} {:>9}", "microseconds", "p50", "p99", "most");
-    for (what, mut latencies) in
-        [("posix_spawn alone: call to start of the hook", bare), ("wire to start of the hook", ours)]
-    {
+    for (what, mut latencies) in [
+        ("posix_spawn alone: call to start of the hook", bare),
+        ("wire to start of the hook", ours),
+        ("the same with the store, as it is by default", stored),
+    ] {
         latencies.sort_unstable();
         let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize] as f64 / 1e3;
         println!("  {what:<44} {:>9.0} {:>9.0} {:>9.0}", at(0.5), at(0.99), at(1.0));
@@ -66,19 +69,21 @@ pub fn measure() -> Result<()> {
     println!("  {EXCHANGES} exchanges, one every {} ms; aim: p50 1 ms, p99 5 ms", PACE.as_millis());
 
     // In turn, so that a noisy second falls on all of them.
-    let (mut one, mut many, mut observed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut one, mut many, mut observed, mut kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
         one.push(bare_rate(&hook, 1)?);
         many.push(bare_rate(&hook, SIDE_BY_SIDE)?);
-        observed.push(observed_rate(&hook)?);
+        observed.push(observed_rate(&hook, Kept::Nothing)?);
+        kept.push(observed_rate(&hook, Kept::InStore)?);
     }
-    let [one, many, observed] = [one, many, observed].map(|mut rates| {
+    let [one, many, observed, kept] = [one, many, observed, kept].map(|mut rates| {
         rates.sort_by(f64::total_cmp);
         rates[1]
     });
     println!("  hooks/s, median of 3 rounds of {BURST}: observer {observed:.0}");
     println!("    posix_spawn one at a time {one:.0}: {:.2} times that", observed / one);
     println!("    posix_spawn {SIDE_BY_SIDE} side by side {many:.0}: {:.2} times that", observed / many);
+    println!("    observer with the store {kept:.0}: {:.2} times one without", kept / observed);
     Ok(())
 }
 
@@ -206,20 +211,34 @@ struct Stand {
     _cable: Cable,
 }
 
+/// What outlives the observer.
+#[derive(Clone, Copy)]
+enum Kept {
+    Nothing,
+    InStore,
+}
+
 impl Stand {
-    fn new(hook: &Hook) -> Result<Self> {
+    fn new(hook: &Hook, kept: Kept) -> Result<Self> {
         let cable = Cable::as_recorded()?;
         let directory: &Path = hook.scratch.path();
+        // Known leases would be renewed, and have two hooks each.
+        let state = directory.join("state");
+        let _ = fs::remove_dir_all(&state);
+        let more = match kept {
+            Kept::Nothing => vec![],
+            Kept::InStore => vec!["--state-dir", state.to_str().context("a path that is not UTF-8")?],
+        };
         let observer =
-            Observer::start(&cable.server.namespace, directory, cable.server.name, &hook.script, &[])?;
+            Observer::start(&cable.server.namespace, directory, cable.server.name, &hook.script, &more)?;
         let (client, server) = (PacketSocket::open(&cable.client)?, PacketSocket::open(&cable.server)?);
         Ok(Self { client, server, observer, _cable: cable })
     }
 }
 
 /// Nanoseconds from the sending of an answer to the start of its hook.
-fn wire_latency(hook: &Hook) -> Result<Vec<i64>> {
-    let stand = Stand::new(hook)?;
+fn wire_latency(hook: &Hook, kept: Kept) -> Result<Vec<i64>> {
+    let stand = Stand::new(hook, kept)?;
     let mut sent = HashMap::new();
     let start = wait::now();
     for number in 0..EXCHANGES {
@@ -239,8 +258,8 @@ fn wire_latency(hook: &Hook) -> Result<Vec<i64>> {
 }
 
 /// Hooks a second of the observer when it has more to start than it can.
-fn observed_rate(hook: &Hook) -> Result<f64> {
-    let stand = Stand::new(hook)?;
+fn observed_rate(hook: &Hook, kept: Kept) -> Result<f64> {
+    let stand = Stand::new(hook, kept)?;
     for number in 0..BURST {
         let client = Client::new(number, Family::V4);
         stand.client.send(&client.frame(REQUEST))?;
