@@ -138,10 +138,9 @@ pub async fn run(
         Ok(true) => {
             // Everything is open, and no frame has been looked at yet.
             capabilities::give_up_all_but(daemon.capture.needs()).context("privileges cannot be given up")?;
-            let names: Vec<_> =
-                daemon.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
-            info!("ready: observing {}", names.join(", "));
-            supervise::ready(&format!("observing {}", names.join(", ")));
+            let observing = format!("observing {}", daemon.config.interface_names());
+            info!("ready: {observing}");
+            supervise::ready(&observing);
             daemon.observe(&mut signals, &mut reload, &mut questions).await
         }
         Ok(false) => Ok(()),

@@ -43,8 +43,7 @@ impl Daemon {
                 Ok(())
             }
         };
-        let names: Vec<_> = self.config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
-        supervise::ready(&format!("observing {}", names.join(", ")));
+        supervise::ready(&format!("observing {}", self.config.interface_names()));
         outcome
     }
 

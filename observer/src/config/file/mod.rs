@@ -243,6 +243,12 @@ pub struct Given {
 }
 
 impl Config {
+    /// The names of the interfaces in their order, with commas between.
+    pub fn interface_names(&self) -> String {
+        let names: Vec<_> = self.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        names.join(", ")
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors

@@ -415,11 +415,6 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         self.lane(id).map_or((0, 0), |lane| (lane.queued, lane.running))
     }
 
-    /// Jobs that wait in one lane.
-    pub fn lane_queued(&self, id: LaneId) -> usize {
-        self.lane(id).map_or(0, |lane| lane.queued)
-    }
-
     /// Jobs that the shell was told to start and has not seen end; those that were handed out are not among them.
     pub fn running(&self) -> usize {
         self.running
