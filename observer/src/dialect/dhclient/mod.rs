@@ -12,6 +12,7 @@ mod options4;
 mod options6;
 mod spaces;
 mod suspect;
+mod table;
 mod telling;
 mod v4;
 mod v6;
