@@ -20,6 +20,6 @@ pub mod reference;
 mod text;
 pub mod variable;
 
-pub use call::{Call, Dialect, Memory};
+pub use call::{Call, Cause, Dialect, Loss, Memory};
 pub use followed::DEFAULT_LIMIT;
 pub use name::{DialectName, Options, make};

@@ -19,7 +19,7 @@ use super::followed::Followed;
 use super::granted::Renewed;
 use super::happening::{Exchange, Happening};
 use super::lease::{Key, Lease};
-use super::{Call, Dialect, Memory};
+use super::{Call, Dialect, Loss, Memory};
 
 use environment::{Told, hostname};
 
@@ -487,8 +487,8 @@ impl Dialect for Dnsmasq {
         self.leases.next_end().map(|(end, _)| end)
     }
 
-    fn over_limit(&self) -> u64 {
-        self.leases.over_limit()
+    fn losses(&self) -> Vec<Loss> {
+        self.leases.losses()
     }
 
     fn poll_call(&mut self) -> Option<Call> {

@@ -20,7 +20,7 @@ use super::followed::Followed;
 use super::granted::Renewed;
 use super::happening::{Exchange, Happening};
 use super::lease::{Key, Lease};
-use super::{Call, Dialect, Memory};
+use super::{Call, Dialect, Loss, Memory};
 
 /// The status of a Reply to Confirm when the client has moved to another link (RFC 8415 section 21.13).
 const NOT_ON_LINK: u16 = 4;
@@ -323,8 +323,8 @@ impl Dialect for EventHook {
         self.stopping.extend(stopping);
     }
 
-    fn over_limit(&self) -> u64 {
-        self.bound.over_limit()
+    fn losses(&self) -> Vec<Loss> {
+        self.bound.losses()
     }
 
     fn poll_call(&mut self) -> Option<Call> {
