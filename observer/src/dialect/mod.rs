@@ -17,6 +17,7 @@ mod name;
 mod observer;
 mod packed;
 pub mod reference;
+mod step;
 mod text;
 pub mod variable;
 
