@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
@@ -24,6 +25,12 @@ pub fn binary() -> Result<PathBuf> {
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let found = BINARY.get_or_init(|| locate().map_err(|error| format!("{error:#}")));
     found.clone().map_err(anyhow::Error::msg)
+}
+
+/// The user that every observer of a test is to have: `DHCP_OBSERVER_TEST_USER=65531 cargo test …` tries everything that works as
+/// root with a user of the observer's own.
+pub fn every_user() -> Option<OsString> {
+    std::env::var_os("DHCP_OBSERVER_TEST_USER")
 }
 
 fn locate() -> Result<PathBuf> {
@@ -120,6 +127,11 @@ impl Observer {
         // Tests run side by side, and the usual directories are for one: whoever wants one says which.
         if !arguments.iter().any(|argument| ["--state-dir", "--invocations"].contains(argument)) {
             command.arg("--no-state");
+        }
+        if let Some(user) = every_user()
+            && !arguments.contains(&"--user")
+        {
+            command.arg("--user").arg(user);
         }
         if !arguments.contains(&"--control") {
             command.args(["--control", "none"]);
