@@ -190,6 +190,12 @@ impl Observer {
         Ok(self.process.stderr())
     }
 
+    /// Waits for its end, which comes by itself, and gives back its log.
+    pub fn wait_for_end(mut self) -> Result<(ExitStatus, String)> {
+        let status = self.process.wait(PATIENCE)?;
+        Ok((status, self.process.stderr()))
+    }
+
     /// Ends it with SIGTERM, after which it must have let its hooks end and must have exited with status 0.
     pub fn stop(mut self) -> Result<Ended> {
         let status = self.process.stop(PATIENCE)?;
