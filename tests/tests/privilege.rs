@@ -1,7 +1,7 @@
 //! What a running observer may still do, and that this is enough for its work.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -23,8 +23,9 @@ const SOON: Duration = Duration::from_secs(40);
 /// linux/capability.h.
 const NET_ADMIN: u64 = 1 << 12;
 const NET_RAW: u64 = 1 << 13;
-/// A user without an entry.
+/// Users without an entry.
 const STRANGER: u32 = 65_533;
+const OWN: u32 = 65_531;
 
 /// A line of a status file of `/proc`.
 fn line<'a>(status: &'a str, name: &str) -> &'a str {
@@ -55,7 +56,7 @@ fn looking_hook(directory: &Path, name: &str, more: &str, keys: &str) -> String 
 
 /// Works with these flags, during which the event loop has `expected` and nothing else: attached, again when the interface
 /// comes back, another interface after a reload, hooks as root and as somebody else, a hook that hangs; then cleans up.
-fn work(flags: &[&str], expected: u64) {
+fn work(flags: &[&str], expected: u64, own: Option<u32>) {
     let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let told = scratch.directory("told").unwrap();
@@ -78,8 +79,15 @@ fn work(flags: &[&str], expected: u64) {
     let file = scratch.path().join("c.toml");
     fs::write(&file, format!("[[interface]]\nname = \"s0\"\n{hooks}")).unwrap();
     let state = scratch.path().join("state");
-    let words =
-        [&["--config", file.to_str().unwrap(), "--state-dir", state.to_str().unwrap()], flags].concat();
+    let control = scratch.path().join("control");
+    let [user, of] = own.map(|own| ["--user".to_owned(), own.to_string()]).unwrap_or_default();
+    let as_user: &[&str] = if own.is_some() { &[&user, &of] } else { &[] };
+    let places = [
+        ["--config", file.to_str().unwrap()],
+        ["--state-dir", state.to_str().unwrap()],
+        ["--control", control.to_str().unwrap()],
+    ];
+    let words = [places.as_flattened(), flags, as_user].concat();
     let Cable { server, client } = cable;
     let mut observer = Observer::start_with(&server.namespace, scratch.path(), "s0", &words).unwrap();
 
@@ -91,15 +99,25 @@ fn work(flags: &[&str], expected: u64) {
     }
     assert_eq!((set(&status, "CapInh"), set(&status, "CapAmb")), (0, 0), "{status}");
     assert_eq!(line(&status, "NoNewPrivs"), "1");
+    assert_eq!(line(&status, "Seccomp"), if own.is_some() { "2" } else { "0" });
+    let identities = |status: &str| ["Uid", "Gid"].map(|name| line(status, name).to_owned());
+    let own = own.map(|own| vec![own.to_string(); 4].join("\t"));
+    if let Some(own) = &own {
+        assert_eq!(identities(&status), [own.clone(), own.clone()], "{status}");
+        assert_eq!(line(&status, "Groups"), of);
+    }
 
     // A thread that has only just begun has not given up anything yet.
     wait::until("threads that have given up everything", SOON, || {
         let threads = threads(observer.pid());
         // What these keep is for hooks, and for what is configured.
-        let is_for_hooks = |name: &str| ["hook", "hook foreman", "configuration"].contains(&name);
+        let is_for_hooks =
+            |name: &str| own.is_none() && ["hook", "hook foreman", "configuration"].contains(&name);
         seen = threads.iter().map(|(name, _)| name.clone()).collect();
-        let privileged =
-            |(name, status): &(String, String)| !is_for_hooks(name) && set(status, "CapPrm") & !expected != 0;
+        let privileged = |(name, status): &(String, String)| {
+            let is_other = own.as_ref().is_some_and(|own| identities(status) != [own.clone(), own.clone()]);
+            !is_for_hooks(name) && (set(status, "CapPrm") & !expected != 0 || is_other)
+        };
         Ok((!threads.iter().any(privileged)).then_some(()))
     })
     .unwrap_or_else(|error| panic!("{error:#}: {seen:?}"));
@@ -144,7 +162,15 @@ fn work(flags: &[&str], expected: u64) {
     assert!(ended.count("hooks", "timed_out") >= 3, "{}", ended.stderr);
     assert!(!ended.stderr.contains("could not be signalled"), "{}", ended.stderr);
     assert_eq!(ended.count("kernel", "lost"), 0, "{}", ended.stderr);
-    assert!(!Path::new(&pins).exists(), "{pins} is left: {}", ended.stderr);
+    let instance = Path::new(&pins).parent().unwrap();
+    assert!(!instance.exists(), "{} is left: {}", instance.display(), ended.stderr);
+    assert!(!control.exists(), "{}", ended.stderr);
+    if own.is_some() {
+        for entry in fs::read_dir(&state).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().uid(), OWN, "{entry:?}");
+        }
+    }
     let mut tc = near.command("tc");
     let left = tc.args(["qdisc", "show", "clsact", "dev", "s0"]).output().unwrap();
     assert!(!String::from_utf8_lossy(&left.stdout).contains("clsact"), "{left:?}");
@@ -153,25 +179,208 @@ fn work(flags: &[&str], expected: u64) {
 #[test]
 fn by_links_nothing_is_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&[], 0);
+    work(&[], 0, None);
+}
+
+#[test]
+fn a_user_of_its_own_needs_nothing_by_links() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&[], 0, Some(OWN));
+}
+
+#[test]
+fn a_user_of_its_own_needs_nothing_by_xdp() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&["--attach", "xdp"], 0, Some(OWN));
+}
+
+#[test]
+fn a_user_of_its_own_keeps_for_filters_what_they_need() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&["--attach", "clsact"], NET_ADMIN, Some(OWN));
 }
 
 #[test]
 fn by_xdp_nothing_is_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&["--attach", "xdp"], 0);
+    work(&["--attach", "xdp"], 0, None);
 }
 
 #[test]
 fn by_filters_the_right_to_configure_the_network_is_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&["--attach", "clsact"], NET_ADMIN);
+    work(&["--attach", "clsact"], NET_ADMIN, None);
 }
 
 #[test]
 fn in_promiscuous_mode_packet_sockets_are_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&["--promisc"], NET_RAW);
+    work(&["--promisc"], NET_RAW, None);
+}
+
+/// An observer with a user of its own and a store, whose hook notes its calls and then does `more`.
+struct Separate {
+    scratch: Scratch,
+    cable: Cable,
+    words: Vec<String>,
+}
+
+impl Separate {
+    fn new(more: &str) -> Self {
+        let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let script = scratch.path().join("hook.sh");
+        let told = scratch.path().join("told");
+        let note = "echo $OBSERVER_EVENT_ID $OBSERVER_ATTEMPT $1 $$";
+        fs::write(&script, format!("#!/bin/sh\n{note} >>{told:?}\n{more}\n")).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+        let words = ["--iface", "s0", "--script", &path("hook.sh"), "--state-dir", &path("state")];
+        let words = words.map(str::to_owned).to_vec();
+        Self { scratch, cable, words }
+    }
+
+    fn start(&self, more: &[&str]) -> Observer {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        Observer::start_with(&self.cable.server.namespace, self.scratch.path(), "s0", &words).unwrap()
+    }
+
+    fn replay(&self) {
+        let frames = Recording::named("kea-v4-dora").frames().unwrap();
+        replay_paced(&frames, 10.0, &self.cable.client, &self.cable.server, AnswersFrom::Observed).unwrap();
+    }
+
+    /// The calls so far, once there are so many: event, attempt, hook point, process.
+    fn told(&self, count: usize) -> Vec<Vec<String>> {
+        let path = self.scratch.path().join("told");
+        wait::until(&format!("{count} calls"), SOON, || {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let calls: Vec<Vec<_>> =
+                text.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect();
+            Ok((calls.len() >= count).then_some(calls))
+        })
+        .unwrap()
+    }
+}
+
+/// The spawner of an observer.
+fn spawner_of(observer: &Observer) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", observer.pid())).unwrap();
+    let [spawner] = children.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{children:?}") };
+    spawner.parse().unwrap()
+}
+
+fn kill(process: u32) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.try_into().unwrap()), Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn an_observer_without_its_spawner_ends_and_the_next_one_makes_its_calls() {
+    require!(Need::Root);
+    let bench = Separate::new("[ $OBSERVER_ATTEMPT != 1 ] || exec sleep 1000");
+    let observer = bench.start(&["--user", "65531"]);
+    bench.replay();
+    let first = bench.told(3);
+    kill(spawner_of(&observer));
+    let (status, log) = observer.wait_for_end().unwrap();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("the process that starts hooks has ended"), "{log}");
+    // What it had started goes on without it, as after the death of any observer.
+    for call in &first {
+        let sleeper: u32 = call[3].parse().unwrap();
+        assert!(Path::new(&format!("/proc/{sleeper}")).exists());
+        kill(sleeper);
+    }
+    let next = bench.start(&["--user", "65531"]);
+    let all = bench.told(6);
+    for call in &first {
+        let again = |other: &&Vec<String>| other[0] == call[0] && other[1] == "2";
+        assert_eq!(all.iter().filter(again).count(), 1, "{all:?}");
+    }
+    // Nothing was missed meanwhile.
+    assert!(!next.log().contains("lost"), "{}", next.log());
+    next.stop().unwrap();
+}
+
+#[test]
+fn a_spawner_without_its_observer_ends_and_leaves_hooks_alone() {
+    require!(Need::Root);
+    let bench = Separate::new("exec sleep 1000");
+    let observer = bench.start(&["--user", "65531"]);
+    bench.replay();
+    let sleeper: u32 = bench.told(1)[0][3].parse().unwrap();
+    let spawner = spawner_of(&observer);
+    // A terminal tells both; only the observer heeds it.
+    let to = nix::unistd::Pid::from_raw(spawner.try_into().unwrap());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        nix::sys::signal::kill(to, signal).unwrap();
+    }
+    assert_eq!(spawner_of(&observer), spawner);
+    observer.kill().unwrap();
+    wait::until("the end of the spawner", SOON, || {
+        Ok((!Path::new(&format!("/proc/{spawner}")).exists()).then_some(()))
+    })
+    .unwrap();
+    assert!(Path::new(&format!("/proc/{sleeper}")).exists());
+    kill(sleeper);
+    let mut detach = bench.cable.server.namespace.command(binary().unwrap().to_str().unwrap());
+    assert!(detach.args(["detach", "--iface", "s0"]).status().unwrap().success());
+}
+
+#[test]
+fn state_and_pins_pass_to_another_user_and_back() {
+    require!(Need::Root);
+    let bench = Separate::new("");
+    let owner = |name: &str| fs::metadata(bench.scratch.path().join(name)).unwrap().uid();
+    let root = bench.start(&[]);
+    bench.replay();
+    let before = bench.told(3);
+    root.stop().unwrap();
+    assert_eq!((owner("state"), owner("state/observer.db")), (0, 0));
+
+    // It has what root had, and leaves pins behind that root can go on with.
+    let other = bench.start(&["--user", "65531", "--keep"]);
+    assert_eq!((owner("state"), owner("state/observer.db")), (OWN, OWN));
+    bench.replay();
+    let after = bench.told(before.len() + 1);
+    assert!(after.iter().any(|call| call[2] == "lease4_renew"), "the leases were not known: {after:?}");
+    let ended = other.stop().unwrap();
+    assert_eq!(ended.count("kernel", "lost"), 0);
+
+    // The state is that user's now, and whoever wants it back says so.
+    let words: Vec<&str> = bench.words.iter().map(String::as_str).collect();
+    let mut refused = bench.cable.server.namespace.command(binary().unwrap().to_str().unwrap());
+    let output = refused.args(&words).args(["--control", "none"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("it belongs to user 65531") && told.contains("--user"), "{told}");
+    let shell = format!("chown -R 0:0 {:?}", bench.scratch.path().join("state"));
+    assert!(Command::new("sh").args(["-c", &shell]).status().unwrap().success());
+    let root = bench.start(&[]);
+    assert!(root.log().contains("capture is pinned in"), "{}", root.log());
+    let pinned = root.log();
+    let pins = pinned.split_once("capture is pinned in ").unwrap().1.lines().next().unwrap().trim();
+    assert_eq!(fs::metadata(pins).unwrap().uid(), 0);
+    root.stop().unwrap();
+    assert!(!Path::new(pins).exists());
+}
+
+#[test]
+fn who_is_not_root_cannot_become_somebody_else() {
+    require!(Need::Root, Need::Program("setpriv"));
+    let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+    chown(scratch.path(), Some(STRANGER), Some(STRANGER)).unwrap();
+    let program = scratch.path().join("dhcp-observer");
+    assert!(Command::new("cp").arg(binary().unwrap()).arg(&program).status().unwrap().success());
+    let capabilities = "+bpf,+perfmon,+net_admin";
+    let mut command = cable.server.namespace.command("setpriv");
+    command.args([format!("--reuid={STRANGER}"), format!("--regid={STRANGER}"), "--clear-groups".to_owned()]);
+    command.args(["--inh-caps", capabilities, "--ambient-caps", capabilities]).arg(&program);
+    command.args(["--iface", "s0", "--no-pin", "--no-state", "--control", "none", "--script", "/bin/true"]);
+    let output = command.args(["--user", "65531"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("cannot become user 65531: --user needs root"), "{told}");
 }
 
 #[test]

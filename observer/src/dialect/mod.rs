@@ -20,6 +20,7 @@ pub mod reference;
 mod step;
 mod text;
 pub mod variable;
+pub mod vocabulary;
 
 pub use call::{Call, Cause, Dialect, Loss, Memory};
 pub use followed::DEFAULT_LIMIT;

@@ -14,6 +14,7 @@ mod spaces;
 mod suspect;
 mod table;
 mod telling;
+pub(super) use telling::PATH;
 mod v4;
 mod v6;
 mod values;
