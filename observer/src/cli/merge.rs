@@ -151,6 +151,9 @@ impl Live {
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries, looked_at)?;
+        if self.user.is_some() {
+            config.warn_of_shared_users();
+        }
         Ok(config)
     }
 

@@ -349,8 +349,23 @@ impl Config {
         if !top.has("hook") && !given.hook {
             reader.wrong(0, "there is no [[hook]]: nobody would be told anything");
         }
+        config.warn_of_shared_users();
         top.finish();
         config
+    }
+
+    /// Adds a warning for each hook that runs as the observer's own user, who can change the leases.
+    pub fn warn_of_shared_users(&mut self) {
+        let Some(own) = &self.daemon.run_as else { return };
+        let of = |hook: &Hook| Some(hook.spec.as_ref()?.attributes.credentials.as_ref()?.user);
+        let shared = self.hooks.iter().filter(|hook| of(hook) == Some(own.user));
+        let warnings = shared.map(|hook| {
+            format!(
+                "hook {:?} runs as user {}, to whom the leases belong; give it another",
+                hook.name, own.user
+            )
+        });
+        self.warnings.extend(warnings.collect::<Vec<_>>());
     }
 
     fn read_hooks(&mut self, reader: &Reader<'_>, top: &reader::Section<'_, '_>) {

@@ -316,3 +316,32 @@ fn no_change_to_the_example_does_more_than_to_be_reported() {
     }
     assert!(accepted > 0, "no change at all was harmless: the example itself must be wrong");
 }
+
+#[test]
+fn the_observers_own_user_is_looked_up_and_is_no_hooks() {
+    let hook = "[[hook]]\nname = \"b\"\ncommand = \"/usr/bin/true\"\nuser = 65531\n";
+    let config = parse(&format!("{SOUND}{hook}[daemon]\nuser = 65531\n")).unwrap();
+    let own = config.daemon.run_as.unwrap();
+    assert_eq!((own.user, own.group), (65_531, 65_531));
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("\"b\" runs as user 65531")),
+        "{:?}",
+        config.warnings
+    );
+    let problem = |text: &str| parse(&format!("{SOUND}[daemon]\n{text}")).unwrap_err().to_string();
+    assert!(problem("user = \"no such user\"\n").contains("there is no user \"no such user\""));
+    assert!(problem("group = 7\n").contains("counts with user only"));
+}
+
+/// What a spawner has looked at is not looked at again by an observer that may not see it.
+#[test]
+fn what_was_looked_at_is_taken_as_it_is() {
+    let text = SOUND.replace("/bin/true", "/no/such/program") + "directory = \"/no/such/directory\"\n";
+    assert!(parse(&text).is_err());
+    let looked_at = Given { looked_at: true, ..Given::default() };
+    let config = Config::parse(Path::new("c.toml"), text.as_bytes(), looked_at).unwrap();
+    let spec = config.hooks[0].spec.as_ref().unwrap();
+    assert_eq!(spec.program.path(), c"/no/such/program");
+    // But what the text itself says is.
+    assert!(Config::parse(Path::new("c.toml"), b"x = 1\n", looked_at).is_err());
+}
