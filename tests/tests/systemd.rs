@@ -1,0 +1,279 @@
+//! The shipped unit under a real systemd: what it promises, and that its sandbox leaves hooks their work.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use observer_tests::call::Call;
+use observer_tests::client::message4::Kind;
+use observer_tests::client::v4::Client4;
+use observer_tests::hook::DumpHook;
+use observer_tests::kea::{Config, Family, Kea};
+use observer_tests::link::Cable;
+use observer_tests::need::{self, Need};
+use observer_tests::observer::programs_by_links;
+use observer_tests::require;
+use observer_tests::scratch::Scratch;
+use observer_tests::systemd::{Machine, NEEDS};
+use observer_tests::wait;
+use serde_json::Value;
+
+/// How long anything may take on a busy machine.
+const SOON: Duration = Duration::from_secs(40);
+const UNIT: &str = "dhcp-observer.service";
+const CONFIG: &str = "/etc/dhcp-observer/config.toml";
+/// What an operator adds whose hooks write somewhere: here beside the hook, in the directory that the test can see.
+const WRITABLE: (&str, &str) =
+    ("systemd/system/dhcp-observer.service.d/hooks.conf", "[Service]\nReadWritePaths=/mnt\n");
+const DUMP: &str = "[[hook]]\nname = \"dump\"\ncommand = \"/mnt/hook\"\n";
+
+fn unit_file() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist").join(UNIT);
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn config(hooks: &str) -> String {
+    format!("[[interface]]\nname = \"s0\"\n{hooks}")
+}
+
+fn cannot() -> bool {
+    need::missing(&NEEDS).is_some() || need::missing(&[Need::Program("kea-dhcp4")]).is_some()
+}
+
+/// A machine with the unit beside a server, and a client at the other end of the cable.
+struct Bench {
+    machine: Machine,
+    hook: DumpHook,
+    _kea: Kea,
+    cable: Cable,
+    _scratch: Scratch,
+}
+
+impl Bench {
+    /// With these hooks, and these files below `/etc`.
+    fn new(hooks: &str, files: &[(&str, &str)]) -> Self {
+        let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+        let server = &cable.server;
+        let directory = scratch.directory("kea").unwrap();
+        let plain = Config::plain(Family::V4).unwrap();
+        let kea = Kea::start(&server.namespace, &directory, plain, Path::new("/bin/true")).unwrap();
+        let (unit, config) = (unit_file(), config(hooks));
+        let own = [("systemd/system/dhcp-observer.service", &*unit), ("dhcp-observer/config.toml", &config), WRITABLE];
+        let directory = scratch.directory("machine").unwrap();
+        fs::create_dir(directory.join("shared")).unwrap();
+        // The unit's first call may come as soon as it is started.
+        let hook = DumpHook::install(&directory.join("shared")).unwrap();
+        let machine = Machine::boot(&server.namespace, &directory, &[&own, files].concat()).unwrap();
+        Self { machine, hook, _kea: kea, cable, _scratch: scratch }
+    }
+
+    fn systemctl(&self, words: &[&str]) {
+        let words = [&["systemctl"], words, &[UNIT]].concat();
+        self.machine.run(&words).unwrap_or_else(|error| panic!("{error:#}\n{}", self.journal()));
+    }
+
+    fn journal(&self) -> String {
+        self.machine.journal(UNIT)
+    }
+
+    fn property(&self, name: &str) -> String {
+        self.machine.property(UNIT, name).unwrap()
+    }
+
+    /// Waits until a property is as wanted.
+    #[track_caller]
+    fn wait_for(&self, name: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let look = || Ok(Some(self.machine.property(UNIT, name)?).filter(|value| wanted(value)));
+        wait::until(&format!("{name} as wanted"), SOON, look)
+            .unwrap_or_else(|error| panic!("{error:#}: {}\n{}", self.property(name), self.journal()))
+    }
+
+    #[track_caller]
+    fn wait_for_journal(&self, text: &str) {
+        let look = || Ok(self.journal().contains(text).then_some(()));
+        wait::until(&format!("{text:?} in the journal"), SOON, look)
+            .unwrap_or_else(|error| panic!("{error:#}: {}", self.journal()));
+    }
+
+    fn client(&self, number: u8) -> Client4 {
+        Client4::new(&self.cable, number).unwrap()
+    }
+
+    /// Waits for a call of the dumping hook about an address.
+    #[track_caller]
+    fn call(&self, hook_point: &str, address: &str) -> Call {
+        let wanted = |call: &Call| {
+            call.hook() == hook_point && call.any(&["LEASE4_ADDRESS", "LEASES4_AT0_ADDRESS"]) == Some(address)
+        };
+        self.hook
+            .wait_for_call(&format!("{hook_point} of {address}"), SOON, wanted)
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.journal()))
+    }
+
+    /// Waits until a file of the shared directory is there, and gives what is in it.
+    #[track_caller]
+    fn told(&self, name: &str) -> String {
+        let path = self.machine.shared().join(name);
+        wait::until(name, SOON, || Ok(fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'))))
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.journal()))
+    }
+
+    fn status(&self) -> Value {
+        let told = self.machine.run(&["dhcp-observer", "status", "--json"]);
+        serde_json::from_str(&told.unwrap_or_else(|error| panic!("{error:#}\n{}", self.journal()))).unwrap()
+    }
+
+    /// How many observers' pins there are.
+    fn pins(&self) -> usize {
+        let pins = self.machine.path("/sys/fs/bpf/dhcp-observer");
+        fs::read_dir(pins).map(|entries| entries.count()).unwrap_or_default()
+    }
+
+    fn programs(&self) -> usize {
+        programs_by_links(&self.cable.server).unwrap()
+    }
+}
+
+#[test]
+fn it_starts_reloads_and_stops() {
+    if cannot() {
+        return;
+    }
+    let slow = "[[hook]]\nname = \"slow\"\ncommand = [\"/bin/sh\", \"-c\", \
+                \"echo begun >/mnt/begun; sleep 2; echo ended >/mnt/ended\"]\nevents = [\"lease4_release\"]\n";
+    let bench = Bench::new(DUMP, &[]);
+    bench.systemctl(&["enable", "--now"]);
+    assert_eq!(bench.property("ActiveState"), "active");
+    assert_eq!(bench.property("StatusText"), "observing s0");
+    bench.wait_for_journal(" ready: ");
+    // The log's own stamp of the moment in which everything is attached: 2026-11-22T00:00:44.834287Z.
+    let journal = bench.journal();
+    let ready = journal.lines().find(|line| line.contains(" ready: ")).unwrap();
+    let ready = ready.split_whitespace().next().unwrap().trim_end_matches('Z').replace('T', " ");
+    // Sun 2026-11-22 00:00:44.834912 UTC
+    let active = bench.property("ActiveEnterTimestamp");
+    let active = active.split_once(' ').unwrap().1.trim_end_matches(" UTC");
+    assert!(ready.len() == active.len() && *ready <= *active, "active at {active}, ready at {ready}: {journal}");
+    assert!(bench.pins() > 0 && bench.programs() == 2, "{journal}");
+
+    let mut client = bench.client(1);
+    let address = client.bind().unwrap().yiaddr.to_string();
+    bench.call("leases4_committed", &address);
+    let status = bench.status();
+    assert_eq!(status["gauges"]["leases4"], 1, "{status:#}");
+    assert_eq!(status["interfaces"][0]["name"], "s0");
+
+    // A file that is wrong changes nothing, and it is said what is wrong with it.
+    bench.machine.write(CONFIG, &config("[[hook]]\nname = \"x\"\n")).unwrap();
+    bench.systemctl(&["reload"]);
+    bench.wait_for_journal("config.toml:3");
+    bench.wait_for("ActiveState", |state| state == "active");
+    assert!(client.renew().unwrap().is(Kind::Ack));
+    bench.call("lease4_renew", &address);
+
+    bench.machine.write(CONFIG, &config(&format!("{DUMP}{slow}"))).unwrap();
+    let before = bench.property("MainPID");
+    bench.systemctl(&["reload"]);
+    bench.wait_for("ActiveState", |state| state == "active");
+    wait::until("second hook", SOON, || {
+        Ok((bench.status()["hooks"].as_array().map(Vec::len) == Some(2)).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}: {}", bench.journal()));
+    assert_eq!(bench.property("MainPID"), before);
+
+    // A hook that runs when it is stopped is let end.
+    client.release().unwrap();
+    bench.call("lease4_release", &address);
+    bench.told("begun");
+    bench.systemctl(&["stop"]);
+    let journal = bench.journal();
+    assert_eq!(bench.property("Result"), "success", "{journal}");
+    assert_eq!((bench.property("ExecMainCode"), bench.property("ExecMainStatus")), ("1".into(), "0".into()));
+    assert_eq!(bench.property("NRestarts"), "0");
+    assert!(bench.machine.shared().join("ended").exists(), "{journal}");
+    assert_eq!((bench.pins(), bench.programs()), (0, 0), "{journal}");
+    assert!(!bench.machine.path("/run/dhcp-observer").exists());
+    assert!(bench.machine.path("/var/lib/dhcp-observer/observer.db").exists());
+    assert!(!journal.contains("ERROR") || journal.matches("ERROR").count() == 1, "{journal}");
+}
+
+#[test]
+fn killed_it_is_started_again_and_nothing_is_lost() {
+    if cannot() {
+        return;
+    }
+    let bench = Bench::new(DUMP, &[]);
+    bench.systemctl(&["start"]);
+    let (mut one, mut two) = (bench.client(1), bench.client(2));
+    let a = one.bind().unwrap().yiaddr.to_string();
+    let first = bench.call("leases4_committed", &a);
+    bench.systemctl(&["kill", "--kill-whom=main", "--signal=KILL"]);
+    bench.wait_for("SubState", |state| state == "auto-restart");
+    // Nobody observes now, but the kernel.
+    assert_eq!(bench.programs(), 2);
+    let b = two.bind().unwrap().yiaddr.to_string();
+    assert!(one.renew().unwrap().is(Kind::Ack));
+    assert_eq!(bench.property("SubState"), "auto-restart", "that was too slow");
+    bench.wait_for("ActiveState", |state| state == "active");
+    assert_eq!(bench.property("NRestarts"), "1");
+    bench.call("leases4_committed", &b);
+    let renewed = bench.call("lease4_renew", &a);
+    assert_eq!(renewed.get("OBSERVER_LATE"), Some("1"));
+    assert_eq!(bench.status()["counts"]["kernel"]["lost"], 0, "{}", bench.journal());
+    assert!(one.renew().unwrap().is(Kind::Ack));
+    wait::until("second renewal", SOON, || {
+        let calls = bench.hook.calls()?;
+        Ok((calls.iter().filter(|call| call.hook() == "lease4_renew").count() == 2).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}: {}", bench.journal()));
+    // What was told before is told once, unless its end was not stored.
+    let of_first = |call: &&Call| call.get("OBSERVER_EVENT_ID") == first.get("OBSERVER_EVENT_ID");
+    let calls = bench.hook.calls().unwrap();
+    let attempts: Vec<_> = calls.iter().filter(of_first).map(|call| call.get("OBSERVER_ATTEMPT").unwrap()).collect();
+    assert!(attempts == ["1"] || attempts == ["1", "2"], "{attempts:?}");
+    bench.systemctl(&["stop"]);
+    assert_eq!(bench.property("Result"), "success");
+    assert_eq!((bench.pins(), bench.programs()), (0, 0));
+}
+
+#[test]
+fn the_watchdog_is_content_until_it_stands_still() {
+    if cannot() {
+        return;
+    }
+    let short = (
+        "systemd/system/dhcp-observer.service.d/watchdog.conf",
+        "[Service]\nWatchdogSec=2s\n",
+    );
+    let bench = Bench::new(DUMP, &[short]);
+    bench.systemctl(&["start"]);
+    let microseconds = |name: &str| bench.property(name).parse::<u64>().unwrap();
+    let started = microseconds("ActiveEnterTimestampMonotonic");
+    // Longer than twice its limit, by its own word.
+    wait::until("word to the watchdog", SOON, || {
+        let heard = microseconds("WatchdogTimestampMonotonic");
+        Ok((heard >= started + 5_000_000).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}: {}", bench.journal()));
+    assert_eq!((bench.property("NRestarts"), bench.property("ActiveState")), ("0".into(), "active".into()));
+
+    bench.systemctl(&["kill", "--kill-whom=main", "--signal=STOP"]);
+    bench.wait_for("NRestarts", |restarts| restarts == "1");
+    bench.wait_for("ActiveState", |state| state == "active");
+    let address = bench.client(1).bind().unwrap().yiaddr.to_string();
+    bench.call("leases4_committed", &address);
+}
+
+#[test]
+fn its_exposure_is_as_good_as_it_was() {
+    require!(Need::Program("systemd-analyze"));
+    if cannot() {
+        return;
+    }
+    let bench = Bench::new(DUMP, &[]);
+    let table = bench.machine.run(&["systemd-analyze", "security", "--no-pager", UNIT]).unwrap();
+    println!("{table}");
+    let words = table.split_once("Overall exposure level for ").unwrap().1;
+    let score: f64 = words.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(score <= 4.5, "{table}");
+}
