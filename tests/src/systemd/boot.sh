@@ -23,6 +23,8 @@ for name in alternatives group ld.so.cache login.defs nsswitch.conf passwd proto
     [ ! -e "/etc/$name" ] || cp -a "/etc/$name" etc/
 done
 cp -R "$etc/." etc/
+# At its first boot systemd would enable every unit that there is.
+echo 0123456789abcdef0123456789abcdef >etc/machine-id
 
 mount -t proc proc proc
 # Of the settings of the kernel, those of the network are the namespace's own and the others are this machine's.
