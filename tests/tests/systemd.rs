@@ -328,6 +328,16 @@ fn it_does_not_start_with_what_cannot_be() {
     // An interface that is not there, and a right that the unit does not give.
     bench.machine.write(CONFIG, &format!("[[interface]]\nname = \"none0\"\n{DUMP}")).unwrap();
     refused("none0");
+    // It is tried again until the interface has come.
+    assert!(!bench.machine.output(&["systemctl", "start", UNIT]).unwrap().status.success());
+    bench
+        .cable
+        .server
+        .namespace
+        .ip(&["link", "add", "none0", "type", "veth", "peer", "name", "none1"])
+        .unwrap();
+    bench.wait_for("ActiveState", |state| state == "active");
+    bench.systemctl(&["stop"]);
     bench.machine.write(CONFIG, &config(&format!("{DUMP}[capture]\npromiscuous = true\n"))).unwrap();
     refused("CAP_NET_RAW");
     let more = "[Service]\nCapabilityBoundingSet=CAP_NET_RAW\n";
@@ -352,7 +362,7 @@ fn set(status: &str, name: &str) -> u64 {
 /// What `tests/tests/scripts/` tests without a sandbox, and what somebody's own hook may do.
 #[test]
 fn hooks_can_do_their_work_in_the_sandbox() {
-    require!(Need::Program("nft"), Need::Program("logger"), Need::Program("flock"));
+    require!(Need::Program("nft"), Need::Program("logger"), Need::Program("flock"), Need::Program("pkill"));
     if cannot() {
         return;
     }
