@@ -164,12 +164,13 @@ impl Bench {
 
 #[test]
 fn it_starts_reloads_and_stops() {
+    require!(Need::Program("curl"), Need::Program("setpriv"));
     if cannot() {
         return;
     }
     let slow = "[[hook]]\nname = \"slow\"\ncommand = [\"/bin/sh\", \"-c\", \
                 \"echo begun >/mnt/begun; sleep 2; echo ended >/mnt/ended\"]\nevents = [\"lease4_release\"]\n";
-    let log = "[log]\nformat = \"journald\"\n";
+    let log = "[log]\nformat = \"journald\"\n[control]\ngroup = \"adm\"\nmetrics = \"127.0.0.1:9167\"\n";
     let bench = Bench::new(&format!("{DUMP}{log}"), &[]);
     bench.systemctl(&["enable", "--now"]);
     assert_eq!(bench.property("ActiveState"), "active");
@@ -190,6 +191,16 @@ fn it_starts_reloads_and_stops() {
     let status = bench.status();
     assert_eq!(status["gauges"]["leases4"], 1, "{status:#}");
     assert_eq!(status["interfaces"][0]["name"], "s0");
+
+    let ask = |group: &str| {
+        let words = ["setpriv", "--reuid=nobody", group, "--clear-groups", "dhcp-observer", "status"];
+        bench.machine.output(&words).unwrap()
+    };
+    let (member, stranger) = (ask("--regid=adm"), ask("--regid=nogroup"));
+    assert!(member.status.success() && !stranger.status.success(), "{member:?} {stranger:?}");
+    let metrics =
+        bench.machine.run(&["curl", "--silent", "--fail", "http://127.0.0.1:9167/metrics"]).unwrap();
+    assert!(metrics.contains("dhcp_observer_leases"), "{metrics}");
 
     // A file that is wrong changes nothing, and it is said what is wrong with it.
     bench.machine.write(CONFIG, &config("[[hook]]\nname = \"x\"\n")).unwrap();
@@ -227,14 +238,24 @@ fn it_starts_reloads_and_stops() {
 
 #[test]
 fn killed_it_is_started_again_and_nothing_is_lost() {
+    require!(Need::Program("pgrep"));
     if cannot() {
         return;
     }
     let bench = Bench::new(DUMP, &[]);
+    let script = "[ ! -e /mnt/attempted ] || exit 0\n\
+                  echo $OBSERVER_ATTEMPT >>/mnt/attempts\n\
+                  [ $OBSERVER_ATTEMPT = 2 ] || exec sleep 1000\n\
+                  pgrep -x sleep >>/mnt/attempts\n\
+                  mv /mnt/attempts /mnt/attempted";
+    let filter = "events = [\"leases4_committed\"]\nfilter = { hwaddr = \"02:aa:bb:00:00:01\" }";
+    let slow = shell_hook(&bench, "slow", script, filter);
+    bench.machine.write(CONFIG, &config(&format!("{DUMP}{slow}"))).unwrap();
     bench.systemctl(&["start"]);
     let (mut one, mut two) = (bench.client(1), bench.client(2));
     let a = one.bind().unwrap().yiaddr.to_string();
     let first = bench.call("leases4_committed", &a);
+    bench.told("attempts");
     bench.systemctl(&["kill", "--kill-whom=main", "--signal=KILL"]);
     bench.wait_for("SubState", |state| state == "auto-restart");
     // Nobody observes now, but the kernel.
@@ -247,6 +268,8 @@ fn killed_it_is_started_again_and_nothing_is_lost() {
     bench.call("leases4_committed", &b);
     let renewed = bench.call("lease4_renew", &a);
     assert_eq!(renewed.get("OBSERVER_LATE"), Some("1"));
+    // The hook that ran went with the observer, so it never runs twice at the same time.
+    assert_eq!(bench.told("attempted"), "1\n2\n");
     assert_eq!(bench.status()["counts"]["kernel"]["lost"], 0, "{}", bench.journal());
     assert!(one.renew().unwrap().is(Kind::Ack));
     wait::until("second renewal", SOON, || {
