@@ -74,9 +74,10 @@ impl Bench {
         let directory = scratch.directory("kea").unwrap();
         let plain = Config::plain(Family::V4).unwrap();
         let kea = Kea::start(&server.namespace, &directory, plain, Path::new("/bin/true")).unwrap();
-        let (unit, config) = (shipped(UNIT), config(hooks));
+        let (unit, user, config) = (shipped(UNIT), shipped("dhcp-observer.sysusers.conf"), config(hooks));
         let own = [
             ("systemd/system/dhcp-observer.service", &*unit),
+            ("sysusers.d/dhcp-observer.conf", &user),
             ("dhcp-observer/config.toml", &config),
             WRITABLE,
         ];
@@ -85,6 +86,7 @@ impl Bench {
         // The unit's first call may come as soon as it is started.
         let hook = DumpHook::install(&directory.join("shared")).unwrap();
         let machine = Machine::boot(&server.namespace, &directory, &[&own, files].concat()).unwrap();
+        machine.run(&["systemd-sysusers"]).unwrap();
         Self { machine, hook, _kea: kea, cable, _scratch: scratch }
     }
 
@@ -192,6 +194,18 @@ fn it_starts_reloads_and_stops() {
     assert_eq!(status["gauges"]["leases4"], 1, "{status:#}");
     assert_eq!(status["interfaces"][0]["name"], "s0");
 
+    // What looks at frames has a user of its own and no rights.
+    let status = bench.machine.path(&format!("/proc/{}/status", bench.property("MainPID")));
+    let status = fs::read_to_string(status).unwrap();
+    let user = bench.machine.run(&["id", "--user", "dhcp-observer"]).unwrap();
+    let all_four = [user.trim(); 4].join("\t");
+    assert!(user.trim() != "0" && status.contains(&format!("Uid:\t{all_four}\n")), "{user} {status}");
+    assert_eq!((set(&status, "CapPrm"), set(&status, "CapBnd")), (0, 0), "{status}");
+    // So does what it keeps, which root's commands read all the same.
+    let owner = bench.machine.run(&["stat", "--format=%U %a", "/var/lib/dhcp-observer"]).unwrap();
+    assert_eq!(owner, "dhcp-observer 700\n");
+    let events = bench.machine.run(&["dhcp-observer", "events"]).unwrap();
+    assert!(events.contains(&address), "{events}");
     let ask = |group: &str| {
         let words = ["setpriv", "--reuid=nobody", group, "--clear-groups", "dhcp-observer", "status"];
         bench.machine.output(&words).unwrap()
@@ -346,7 +360,7 @@ fn asked_to_keep_it_leaves_the_capture_to_the_next() {
     }
     let keep = (
         "systemd/system/dhcp-observer.service.d/keep.conf",
-        "[Service]\nExecStart=\nExecStart=/usr/sbin/dhcp-observer --keep\n",
+        "[Service]\nExecStart=\nExecStart=/usr/sbin/dhcp-observer --user dhcp-observer --keep\n",
     );
     let bench = Bench::new(DUMP, &[keep]);
     bench.systemctl(&["start"]);
@@ -456,7 +470,7 @@ fn hooks_can_do_their_work_in_the_sandbox() {
     // The unit's bounding set is all that a hook of root's has; one of another user has nothing.
     let root = bench.told(&format!("told/{event}.root"));
     assert_eq!(set(&root, "CapEff"), set(&root, "CapBnd"), "{root}");
-    assert_ne!(set(&root, "CapEff"), 0, "{root}");
+    assert!(set(&root, "CapEff") != 0 && root.contains("Uid:\t0\t0\t0\t0\n"), "{root}");
     let other = bench.told(&format!("told/{event}.other"));
     assert_eq!((set(&other, "CapEff"), set(&other, "CapBnd")), (0, 0), "{other}");
     assert!(other.contains("NoNewPrivs:\t1"), "{other}");
