@@ -105,12 +105,34 @@ fn what_does_not_end_at_a_stop_is_made_again_at_the_next_start() {
     bench.systemctl(&["stop"]);
     assert_eq!(bench.property("Result"), "timeout", "{}", bench.journal());
     assert_eq!((bench.pins(), bench.programs()), (0, 0), "{}", bench.journal());
+    // Root looks at the store meanwhile, and is killed: what that leaves there is not in the way of another user.
+    let killed = ["timeout", "--signal=KILL", "1", "dhcp-observer", "events", "--follow"];
+    let shown = bench.machine.output(&killed).unwrap();
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("slow"), "{shown:?}");
     bench.systemctl(&["start"]);
     let attempts = bench.machine.shared().join("attempts");
     wait::until("second attempt", SOON, || Ok((fs::read_to_string(&attempts)? == "1\n2\n").then_some(())))
         .unwrap_or_else(|error| panic!("{error:#}: {}", bench.journal()));
     bench.systemctl(&["stop"]);
     assert_eq!(bench.property("Result"), "success", "{}", bench.journal());
+}
+
+#[test]
+fn without_the_process_that_starts_hooks_it_begins_anew() {
+    require!(Need::Program("pkill"));
+    if cannot() {
+        return;
+    }
+    let bench = Bench::new(DUMP, &[]);
+    bench.systemctl(&["start"]);
+    bench.machine.run(&["pkill", "-KILL", "-f", "^dhcp-observer: spawner"]).unwrap();
+    bench.wait_for("NRestarts", |restarts| restarts == "1");
+    bench.wait_for("ActiveState", |state| state == "active");
+    let address = bench.client(1).bind().unwrap().yiaddr.to_string();
+    bench.call("leases4_committed", &address);
+    bench.systemctl(&["stop"]);
+    assert_eq!(bench.property("Result"), "success", "{}", bench.journal());
+    assert_eq!((bench.pins(), bench.programs()), (0, 0), "{}", bench.journal());
 }
 
 #[test]
