@@ -159,10 +159,11 @@ impl Machine {
         Ok(told)
     }
 
-    /// Runs a command in the machine.
+    /// Runs a command in the machine, which is killed when it takes too long.
     pub fn output(&self, words: &[&str]) -> Result<Output> {
-        let (program, arguments) = words.split_first().context("no command")?;
-        self.command(program).args(arguments).output().with_context(|| words.join(" "))
+        let mut command = self.command("timeout");
+        command.args(["--signal=KILL", "120"]).args(words);
+        command.output().with_context(|| words.join(" "))
     }
 
     /// One property of a unit.

@@ -112,6 +112,7 @@ fn isolated_hooks_need_their_drop_in() {
     assert!(!refused.status.success(), "{}", bench.journal());
     bench.wait_for_journal("CAP_SYS_ADMIN is needed");
     bench.systemctl(&["stop"]);
+    assert_eq!((bench.pins(), bench.programs()), (0, 0), "{}", bench.journal());
 
     let drop_in = "/etc/systemd/system/dhcp-observer.service.d/isolated-hooks.conf";
     bench.machine.write(drop_in, &shipped("isolated-hooks.conf")).unwrap();
@@ -140,5 +141,8 @@ fn its_exposure_is_as_good_as_it_was() {
     assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
     let words = table.split_once("Overall exposure level for ").unwrap().1;
     let score: f64 = words.split_whitespace().nth(1).unwrap().parse().unwrap();
-    assert!(score <= 3.6, "{table}");
+    // What the README says; other versions count other things.
+    let version = bench.machine.run(&["systemctl", "--version"]).unwrap();
+    let limit = if version.starts_with("systemd 252 ") { 3.6 } else { 4.5 };
+    assert!(score <= limit, "{table}");
 }

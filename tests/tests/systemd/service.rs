@@ -159,6 +159,12 @@ fn it_does_not_start_with_what_cannot_be() {
     bench.systemctl(&["stop"]);
     bench.machine.write(CONFIG, &config(&format!("{DUMP}[capture]\npromiscuous = true\n"))).unwrap();
     refused("CAP_NET_RAW");
+    let users = bench.machine.path("/etc/passwd");
+    let known = fs::read_to_string(&users).unwrap();
+    let others: Vec<_> = known.lines().filter(|line| !line.starts_with("dhcp-observer:")).collect();
+    fs::write(&users, others.join("\n") + "\n").unwrap();
+    refused("there is no user \"dhcp-observer\"");
+    fs::write(&users, known).unwrap();
     let more = "[Service]\nCapabilityBoundingSet=CAP_NET_RAW\n";
     bench.machine.write("/etc/systemd/system/dhcp-observer.service.d/promiscuous.conf", more).unwrap();
     bench.machine.run(&["systemctl", "daemon-reload"]).unwrap();
