@@ -57,8 +57,14 @@ fn a_running_observer_says_how_things_stand_to_those_who_may_ask() {
     // The directory is open to all, so that it is the socket that keeps others out.
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let socket = scratch.path().join("control");
-    let more =
-        ["--control", socket.to_str().unwrap(), "--control-group", "54321", "--metrics", "127.0.0.1:9167"];
+    let state = scratch.path().join("state");
+    let more = [
+        ["--control", socket.to_str().unwrap()],
+        ["--control-group", "54321"],
+        ["--metrics", "127.0.0.1:9167"],
+        ["--state-dir", state.to_str().unwrap()],
+    ]
+    .concat();
     let observer = Observer::start(&server.namespace, scratch.path(), "s0", hook.script(), &more).unwrap();
     let found = fs::metadata(&socket).unwrap();
     assert_eq!((found.mode() & 0o777, found.uid(), found.gid()), (0o660, 0, ASKERS));
@@ -84,11 +90,20 @@ fn a_running_observer_says_how_things_stand_to_those_who_may_ask() {
     assert_eq!(status["gauges"]["leases4"], 3);
     assert_eq!(status["interfaces"][0]["name"], "s0");
     assert!(status["hooks"][0]["durations"]["sum"].as_f64().unwrap() > 0.0, "{status:#}");
+    let store = &status["store"];
+    let commits = &store["commits"];
+    let buckets = commits["buckets"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap());
+    let committed: u64 = buckets.sum();
+    assert!(committed > 0 && commits["sum"].as_f64().unwrap() > 0.0, "{store:#}");
+    assert_eq!(store["counts"]["commits"], committed, "each commit is in one bucket: {store:#}");
 
     // A member of the group sees the same as a table; anybody else is told why not.
     let output = ask(&socket, &[], NOBODY, ASKERS);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("hook_points: leases4_committed=3"), "{}", text(&output.stdout));
+    let table = text(&output.stdout);
+    for shown in ["hook_points: leases4_committed=3", " commit_p50<=", " commit_p99<="] {
+        assert!(table.contains(shown), "no {shown:?} in\n{table}");
+    }
     let output = ask(&socket, &[], NOBODY, NOBODY);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -122,9 +137,34 @@ fn a_running_observer_says_how_things_stand_to_those_who_may_ask() {
     ] {
         assert!(scraped.lines().any(|found| found == line), "no {line:?} in\n{scraped}");
     }
+    histogram_adds_up(&scraped, "dhcp_observer_store_commit_seconds", committed);
     observer.stop().unwrap();
     assert!(!socket.exists());
     let _ = fs::remove_file(binary_for_all());
+}
+
+/// Whether a histogram without labels has at least so many observations, and buckets of which each holds those before it.
+#[track_caller]
+fn histogram_adds_up(scraped: &str, name: &str, at_least: u64) {
+    let typed = format!("# TYPE {name} histogram");
+    assert!(scraped.lines().any(|line| line == typed), "no {typed:?} in\n{scraped}");
+    let value = |sample: &str| -> f64 {
+        let found = scraped.lines().find_map(|line| line.strip_prefix(&format!("{name}{sample} ")));
+        found.unwrap_or_else(|| panic!("no {name}{sample} in\n{scraped}")).parse().unwrap()
+    };
+    let buckets = scraped.lines().filter_map(|line| line.strip_prefix(&format!("{name}_bucket{{le=\"")));
+    let buckets: Vec<(String, f64)> = buckets
+        .map(|rest| {
+            let (bound, count) = rest.split_once("\"} ").unwrap();
+            (bound.to_owned(), count.parse().unwrap())
+        })
+        .collect();
+    assert!(buckets.len() > 2 && buckets.is_sorted_by(|a, b| a.1 <= b.1), "{buckets:?}");
+    let bounds = buckets.iter().map(|(bound, _)| bound.trim_start_matches('+').parse::<f64>().unwrap());
+    assert!(bounds.is_sorted_by(|a, b| a < b), "{buckets:?}");
+    let (last, all) = buckets.last().unwrap();
+    assert_eq!((last.as_str(), *all), ("+Inf", value("_count")));
+    assert!(*all >= at_least as f64 && value("_sum") > 0.0, "{scraped}");
 }
 
 #[test]

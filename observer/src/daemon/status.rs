@@ -110,7 +110,7 @@ impl Daemon {
                 outbox: counters.open,
                 dead: counters.dead,
                 counts: counters.named().map(|(name, count)| (name.to_owned(), count)).into(),
-                ..Store::default()
+                commits: counters.commits,
             });
         }
         status

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::dialect::Memory;
 use crate::dialect::invocation::Invocation;
 use crate::frame::RingPlace;
+use crate::status::Durations;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, Subject};
 
@@ -209,16 +210,14 @@ impl Wanted {
 }
 
 /// What the store counted. Everything that is dropped has a name here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Changes that are in the database.
     pub stored: u64,
     /// Changes that were kept in memory because the database could not be written.
     pub in_memory: u64,
-    /// Transactions.
-    pub commits: u64,
-    /// How long they took in all.
-    pub commit_time: Duration,
+    /// How long each transaction took, from its beginning until it was committed.
+    pub commits: Durations,
     /// How long the longest one took.
     pub longest_commit: Duration,
     /// How often the database could not be written any more.
@@ -240,12 +239,18 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// One more transaction is committed.
+    pub(super) fn committed(&mut self, took: Duration) {
+        self.commits.record(took);
+        self.longest_commit = self.longest_commit.max(took);
+    }
+
     /// What only grows, by name.
     pub fn named(&self) -> [(&'static str, u64); 9] {
         [
             ("stored", self.stored),
             ("in_memory", self.in_memory),
-            ("commits", self.commits),
+            ("commits", self.commits.count()),
             ("degraded", self.degraded),
             ("recovered", self.recovered),
             ("moved_aside", self.moved_aside),

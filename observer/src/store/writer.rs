@@ -234,10 +234,7 @@ impl Writer {
         if complete {
             self.wanted = Wanted::default();
         }
-        let took = self.clock.now().since(start);
-        self.counters.commits += 1;
-        self.counters.commit_time += took;
-        self.counters.longest_commit = self.counters.longest_commit.max(took);
+        self.counters.committed(self.clock.now().since(start));
         Ok(())
     }
 
@@ -313,9 +310,10 @@ impl Writer {
 
     /// Writes everything that is only in memory.
     fn flush(&mut self) -> Result<()> {
-        let Self { database: Some(database), ledger, counters, options, dirty, session, .. } = self else {
+        let Self { database: Some(database), ledger, counters, options, dirty, session, clock, .. } = self else {
             return Err(rusqlite::Error::InvalidQuery);
         };
+        let start = clock.now();
         let transaction = database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if self.begins {
             archive::begin(&transaction, session)?;
@@ -350,6 +348,7 @@ impl Writer {
             archive::write_place(&transaction, place)?;
         }
         transaction.commit()?;
+        counters.committed(clock.now().since(start));
         self.dirty = Dirty::default();
         self.begins = false;
         if self.degraded.take().is_some() {
@@ -367,6 +366,7 @@ impl Writer {
     /// Looks whether another process has asked for something.
     fn look(&mut self) {
         let Some(database) = &mut self.database else { return };
+        let start = self.clock.now();
         let served = database.data_version().and_then(|version| {
             if version == self.data_version {
                 return Ok(None);
@@ -381,6 +381,7 @@ impl Writer {
         match served {
             Ok(None) => {}
             Ok(Some((again, dropped))) => {
+                self.counters.committed(self.clock.now().since(start));
                 if !again.is_empty() {
                     self.report(Report::Replay(again));
                 }
