@@ -11,7 +11,7 @@ use crate::dispatch::{Dispatch, Dispatched, Route};
 use crate::frame::RingPlace;
 use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec};
 use crate::render;
-use crate::store::{CallId, Gap, Report, StoredCall};
+use crate::store::{CallId, Counters, Gap, Report, StoredCall};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, LeaseEvent, Subject};
 
@@ -410,11 +410,9 @@ impl Delivery {
         self.handle_stored(again);
     }
 
-    /// Stores what there is and closes the database. Waits for the disk.
-    pub fn close(&mut self) {
-        if let Some(keep) = self.keep.take() {
-            keep.close();
-        }
+    /// Stores what there is and closes the database. Waits for the disk. Gives what was counted, where there was a store.
+    pub fn close(&mut self) -> Option<Counters> {
+        self.keep.take().map(|keep| keep.close())
     }
 
     /// Lets what is due for hooks happen.

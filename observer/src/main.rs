@@ -119,18 +119,16 @@ fn run_live(options: Live) -> Result<()> {
     let server = server(&config)?;
     let print = options.output.invocations;
     let read = cli::reader(Arc::clone(&options)).context("the configuration cannot be read again")?;
-    let outcome = event_loop()?.block_on(async {
+    event_loop()?.block_on(async {
         let signals = signals()?;
         let reload = Reload { read: Box::new(read), set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
-        daemon::run(config, server, signals, reload, |clock| open_delivery(&hooks, print, limits, clock))
-            .await
-    });
-    let left_out = log.repeats().left_out();
-    if left_out > 0 {
-        eprintln!("log: left_out={left_out}");
-    }
-    outcome
+        let repeats = log.repeats().clone();
+        daemon::run(config, server, signals, reload, repeats, |clock| {
+            open_delivery(&hooks, print, limits, clock)
+        })
+        .await
+    })
 }
 
 /// A word for each SIGINT or SIGTERM, and one for any number of SIGHUP that were not heeded yet.
@@ -222,7 +220,7 @@ fn run_replay(options: &Replay) -> Result<()> {
         // One line says it all: what was wrong, and what was handled all the same.
         Some(damage) => Err(anyhow!("{damage} ({})", render::frame_totals(&driver))).with_context(name),
         None => {
-            eprintln!("{}", render::totals(&driver));
+            eprintln!("{}", render::totals(&driver, &delivery.over_limit()));
             if let Some(hooks) = delivery.hooks() {
                 eprintln!("{}", render::hook_totals(&hooks.counters()));
             }

@@ -369,8 +369,8 @@ impl Keep {
         self.store.counters()
     }
 
-    /// Stores all that there is, and closes the database. Waits for the disk.
-    pub(super) fn close(self) {
-        self.store.close();
+    /// Stores all that there is, and closes the database. Waits for the disk. Gives what the store counted.
+    pub(super) fn close(self) -> Counters {
+        self.store.close()
     }
 }

@@ -309,7 +309,7 @@ impl Archive {
             if let Some(error) = fault {
                 writer.fail(&error);
             }
-            writer.run(&inbox);
+            writer.run(&inbox)
         })?;
         Ok(Store::new(requests, reports, thread, limits))
     }

@@ -109,8 +109,8 @@ impl Writer {
         }
     }
 
-    /// Writes until there is nobody left to give anything.
-    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+    /// Writes until there is nobody left to give anything. Says what was counted.
+    pub(super) fn run(mut self, requests: &Receiver<Request>) -> Counters {
         let mut group = Vec::new();
         loop {
             let now = self.clock.now();
@@ -121,7 +121,7 @@ impl Writer {
             let mut next = match first {
                 Ok(request) => Some(request),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.counters,
             };
             while let Some(request) = next {
                 rows += match &request {
@@ -395,11 +395,12 @@ impl Writer {
         }
     }
 
-    fn close(mut self) {
+    fn close(mut self) -> Counters {
         if self.degraded.is_some() {
             self.recover(self.clock.now());
         }
-        let Some(Database { connection, .. }) = &self.database else { return };
+        self.ledger.count(&mut self.counters);
+        let Some(Database { connection, .. }) = &self.database else { return self.counters };
         if self.degraded.is_none() && !self.wanted.anything() {
             if let Err(error) = archive::write_meta(connection, archive::CLEAN, 1) {
                 warn!("the database could not be closed well: {error}");
@@ -407,6 +408,7 @@ impl Writer {
         } else if self.degraded.is_some() {
             error!("what happened since the database could not be written any more is lost");
         }
+        self.counters
     }
 }
 
