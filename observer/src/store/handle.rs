@@ -137,9 +137,10 @@ impl Store {
     /// counted in all.
     pub fn close(mut self) -> Counters {
         self.tell(Request::Close);
-        let ended = self.thread.take().and_then(|thread| {
-            thread.join().inspect_err(|_| error!("the store's writer has failed")).ok()
-        });
+        let ended = self
+            .thread
+            .take()
+            .and_then(|thread| thread.join().inspect_err(|_| error!("the store's writer has failed")).ok());
         ended.unwrap_or(self.counters)
     }
 }

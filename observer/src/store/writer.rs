@@ -310,7 +310,8 @@ impl Writer {
 
     /// Writes everything that is only in memory.
     fn flush(&mut self) -> Result<()> {
-        let Self { database: Some(database), ledger, counters, options, dirty, session, clock, .. } = self else {
+        let Self { database: Some(database), ledger, counters, options, dirty, session, clock, .. } = self
+        else {
             return Err(rusqlite::Error::InvalidQuery);
         };
         let start = clock.now();
