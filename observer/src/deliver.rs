@@ -92,7 +92,8 @@ impl Delivery {
         for of_event in calls.chunk_by(|a, b| a.call.id.event == b.call.id.event) {
             let Some(StoredCall { call: first, .. }) = of_event.first() else { continue };
             let mut submission = Submission { at: first.at, event: first.id.event, calls: Vec::new() };
-            for StoredCall { call, attempts } in of_event {
+            for stored in of_event {
+                let StoredCall { call, attempts, .. } = stored;
                 let Some(hook) = keep.place(&call.hook) else {
                     keep.bury(call.id, *attempts, "no hook of this name is configured", now);
                     continue;
@@ -103,6 +104,7 @@ impl Delivery {
                     subjects: call.subjects.clone(),
                     tag: call.id,
                     earlier_attempts: *attempts,
+                    earlier_failures: stored.failures(),
                     invocation: Arc::clone(&call.invocation),
                 });
             }
@@ -231,6 +233,7 @@ impl Delivery {
                         subjects: call.subjects,
                         tag: call_id(number, position),
                         earlier_attempts: 0,
+                        earlier_failures: 0,
                         invocation: Arc::new(call.invocation),
                     });
                     // The queue counts what it refuses, and the owner of the loop says so.
@@ -402,9 +405,14 @@ impl Delivery {
     fn handle_report(&mut self, report: Report) {
         let now = self.clock.now();
         let (Outlet::Hooks(hooks), Some(keep)) = (&mut self.outlet, &mut self.keep) else { return };
-        let Asked { ready, again, leases } = keep.handle_report(report);
+        let Asked { ready, again, unwanted, leases } = keep.handle_report(report);
         for submission in ready {
             submit(hooks, Some(keep), submission, now);
+        }
+        if !unwanted.is_empty() {
+            let waiting = keep.withdraw(&unwanted);
+            let queued = hooks.withdraw(|call| unwanted.contains(call));
+            keep.handle_unwanted(&unwanted, &waiting.into_iter().chain(queued).collect());
         }
         self.wants_leases |= leases;
         self.handle_stored(again);

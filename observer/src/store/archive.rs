@@ -179,7 +179,7 @@ impl Archive {
             let transaction =
                 database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Those who asked while nobody was there.
-            Ledger::read(&transaction)?.serve_requests(&transaction)?;
+            Ledger::read(&transaction)?.serve_requests_of_before(&transaction)?;
             transaction.commit()
         })();
         if let Err(error) = served {

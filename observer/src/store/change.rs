@@ -115,6 +115,16 @@ pub struct StoredCall {
     pub call: NewCall,
     /// How many attempts were begun, or may have been: the next one is one more (`OBSERVER_ATTEMPT`).
     pub attempts: u32,
+    /// How many of these there had been when somebody had it made again, with all its retries.
+    pub replayed: u32,
+}
+
+impl StoredCall {
+    /// How many attempts count against the retries: all since it was new, or was to be made again, have failed but the last
+    /// one, of which that is not known.
+    pub fn failures(&self) -> u32 {
+        self.attempts.saturating_sub(self.replayed).saturating_sub(1)
+    }
 }
 
 /// How an attempt ended.
@@ -158,6 +168,10 @@ pub(super) enum Mark {
     /// This attempt is about to begin.
     Started(u32),
     Ended(Outcome),
+    /// It is not wanted, and has no process.
+    Withdrawn,
+    /// It is not wanted, and there is a process that knows of it.
+    Kept,
 }
 
 /// The number of a change, in the order of [`super::Store::append`].
@@ -188,8 +202,9 @@ pub enum Report {
     MovedAside(std::path::PathBuf),
     /// Somebody wants these calls made again.
     Replay(Vec<StoredCall>),
-    /// Somebody wants these calls not made any more. Those that run may end.
-    Dropped(Vec<CallId>),
+    /// Somebody wants these calls not made any more. [`super::Store::withdraw`] says which of them will not be, and
+    /// [`super::Store::keep`] which have a process already.
+    Unwanted(Vec<CallId>),
 }
 
 /// What is to be appended again. When it is, [`super::Store::complete`] says so.

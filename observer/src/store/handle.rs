@@ -91,6 +91,16 @@ impl Store {
         self.tell(Request::Mark(call, Mark::Ended(outcome)));
     }
 
+    /// Says that a call that is not wanted any more will not be made. One that has failed meanwhile is forgotten too.
+    pub fn withdraw(&mut self, call: CallId) {
+        self.tell(Request::Mark(call, Mark::Withdrawn));
+    }
+
+    /// Says that a call is not wanted any more but has a process, which is let end.
+    pub fn keep(&mut self, call: CallId) {
+        self.tell(Request::Mark(call, Mark::Kept));
+    }
+
     /// Says that all has been appended that [`Report::Wanted`] asked for.
     pub fn complete(&mut self) {
         self.tell(Request::Complete);

@@ -18,7 +18,7 @@ use super::database::Database;
 use super::dirty::Dirty;
 use super::fault::Fault;
 use super::lease::Readable;
-use super::outbox::{self, Ledger};
+use super::outbox::{self, Ledger, Served};
 use super::{OpenError, Options, lease};
 
 /// Rows in one transaction, roughly. It bounds how long the first of them waits for the last.
@@ -381,13 +381,13 @@ impl Writer {
         });
         match served {
             Ok(None) => {}
-            Ok(Some((again, dropped))) => {
+            Ok(Some(Served { again, unwanted })) => {
                 self.counters.committed(self.clock.now().since(start));
                 if !again.is_empty() {
                     self.report(Report::Replay(again));
                 }
-                if !dropped.is_empty() {
-                    self.report(Report::Dropped(dropped));
+                if !unwanted.is_empty() {
+                    self.report(Report::Unwanted(unwanted));
                 }
             }
             // Whoever asked holds it still.
