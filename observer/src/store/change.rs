@@ -11,6 +11,8 @@ use crate::status::Durations;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, Subject};
 
+use super::database::Moved;
+
 /// Everything that one frame or one deadline changed. It is stored whole or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
@@ -241,6 +243,8 @@ pub struct Counters {
     pub recovered: u64,
     /// Damaged databases that were moved aside.
     pub moved_aside: u64,
+    /// Older ones of these that were removed.
+    pub aside_removed: u64,
     /// Calls that were not stored because the outbox was full. They are made all the same, but not after a crash.
     pub calls_refused: u64,
     /// Dead letters that made room for calls.
@@ -254,6 +258,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// One more damaged database is moved aside.
+    pub(super) fn moved(&mut self, moved: &Moved) {
+        self.moved_aside += 1;
+        self.aside_removed += moved.removed;
+    }
+
     /// One more transaction is committed.
     pub(super) fn committed(&mut self, took: Duration) {
         self.commits.record(took);
@@ -261,7 +271,7 @@ impl Counters {
     }
 
     /// What only grows, by name.
-    pub fn named(&self) -> [(&'static str, u64); 9] {
+    pub fn named(&self) -> [(&'static str, u64); 10] {
         [
             ("stored", self.stored),
             ("in_memory", self.in_memory),
@@ -269,6 +279,7 @@ impl Counters {
             ("degraded", self.degraded),
             ("recovered", self.recovered),
             ("moved_aside", self.moved_aside),
+            ("aside_removed", self.aside_removed),
             ("calls_refused", self.calls_refused),
             ("dead_dropped", self.dead_dropped),
             ("forgotten", self.forgotten),

@@ -1,7 +1,6 @@
 //! The one thread that writes. Whatever waits for it when it is ready goes into one transaction: one change when there is
 //! little to do, thousands when there is much.
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::time::Timestamp;
 
 use super::archive::{self, Session};
 use super::change::{CallId, Change, Counters, HookMemory, Mark, Report, Ticket, Wanted};
-use super::database::Database;
+use super::database::{Database, Moved};
 use super::dirty::Dirty;
 use super::fault::Fault;
 use super::lease::Readable;
@@ -107,6 +106,11 @@ impl Writer {
             last_damage: None,
             counters: Counters { degraded: u64::from(degraded.is_some()), ..Counters::default() },
         }
+    }
+
+    /// Counts a damaged database that was moved aside before this began.
+    pub(super) fn count_moved(&mut self, moved: &Moved) {
+        self.counters.moved(moved);
     }
 
     /// Writes until there is nobody left to give anything. Says what was counted.
@@ -257,15 +261,19 @@ impl Writer {
     }
 
     /// An empty database has taken the place of a damaged one.
-    fn begun_anew(&mut self, database: Database, moved: PathBuf, now: Timestamp) {
+    fn begun_anew(&mut self, database: Database, moved: Moved, now: Timestamp) {
         self.database = Some(database);
-        self.counters.moved_aside += 1;
         self.dirty.forgotten = EVERYTHING;
         self.begins = true;
-        self.report(Report::MovedAside(moved));
+        self.moved_aside(moved);
         if let Err(error) = self.flush() {
             self.degrade(&error.to_string(), now);
         }
+    }
+
+    fn moved_aside(&mut self, moved: Moved) {
+        self.counters.moved(&moved);
+        self.report(Report::MovedAside(moved.to));
     }
 
     fn degrade(&mut self, why: &str, now: Timestamp) {
@@ -290,8 +298,7 @@ impl Writer {
                     self.database = Some(database);
                     if let Some(moved) = moved {
                         self.dirty.forgotten = EVERYTHING;
-                        self.counters.moved_aside += 1;
-                        self.report(Report::MovedAside(moved));
+                        self.moved_aside(moved);
                     }
                 }
                 Err(error @ OpenError::Unusable { .. }) => return self.degrade(&error.to_string(), now),
