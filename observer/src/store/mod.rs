@@ -45,7 +45,7 @@ pub use change::{
     CallId, Change, Counters, EventRecord, Gap, HookMemory, NewCall, Outcome, Report, StoredCall, Then,
     Ticket, Wanted,
 };
-pub use directory::DATABASE;
+pub use directory::{DATABASE, give_away};
 pub use handle::Store;
 pub use reader::{Action, Listed, Reader};
 
