@@ -44,6 +44,28 @@ fn open(directory: &Path) -> Result<Reader> {
     Reader::open(directory)
 }
 
+/// Whether another database has taken the place of this one, or does so soon.
+fn wait_for_successor(reader: &Reader) -> bool {
+    (0..ANSWER_LOOKS).any(|_| {
+        let is_replaced = reader.is_replaced();
+        if !is_replaced {
+            thread::sleep(LOOK);
+        }
+        is_replaced
+    })
+}
+
+/// The same for one that was begun a moment ago, and may have no tables yet.
+fn open_new(directory: &Path) -> Result<Reader> {
+    for _ in 0..ANSWER_LOOKS {
+        if let Ok(reader) = open(directory) {
+            return Ok(reader);
+        }
+        thread::sleep(LOOK);
+    }
+    open(directory)
+}
+
 fn replay(which: &EventIds) -> Result<()> {
     let reader = open(&which.store.state_dir)?;
     let when = if reader.is_held() { "within a second" } else { NEXT_START };
@@ -112,12 +134,22 @@ fn named(events: &[u64]) -> String {
 
 /// Shows the calls, and goes on with `--follow` until nobody reads any more.
 fn show(options: &Events, out: &mut impl Write) -> Result<()> {
-    let reader = open(&options.store.state_dir)?;
+    let mut reader = open(&options.store.state_dir)?;
     let mut shown = 0;
     let mut titled = options.json;
     loop {
-        let version = reader.data_version()?;
-        let calls = reader.calls(shown, options.failed)?;
+        let read =
+            reader.data_version().and_then(|version| Ok((version, reader.calls(shown, options.failed)?)));
+        let (version, calls) = match read {
+            Ok(read) => read,
+            // It is damaged, and the daemon has not moved it aside yet.
+            Err(error) if options.follow => {
+                wait_for_successor(&reader).then_some(()).ok_or(error)?;
+                (reader, shown) = (open_new(&options.store.state_dir)?, 0);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         for call in &calls {
             if options.json {
                 writeln!(out, "{}", json(&reader, call)?)?;
@@ -135,6 +167,10 @@ fn show(options: &Events, out: &mut impl Write) -> Result<()> {
         }
         while reader.data_version().context("the database cannot be read any more")? == version {
             thread::sleep(LOOK);
+            if reader.is_replaced() {
+                (reader, shown) = (open_new(&options.store.state_dir)?, 0);
+                break;
+            }
         }
     }
 }

@@ -90,7 +90,8 @@ fn event_loop() -> Result<Runtime> {
 }
 
 fn run_check(options: &Check) -> Result<()> {
-    let config = Config::read(&options.config, Given::default()).map_err(MergeError::from)?;
+    let mut config = Config::read(&options.config, Given::default()).map_err(MergeError::from)?;
+    config.warn_of_unheard_words();
     config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     print!("{}", summary(&config));
     Ok(())

@@ -155,6 +155,14 @@ fn follow_shows_what_happens() {
     put(&mut store, Change::default());
     let line = lines.next().unwrap();
     assert!(line.starts_with("9 ") && line.contains(" done ") && line.contains("exit 3"), "{line}");
+    // Another database takes the place of a damaged one.
+    let other = rusqlite::Connection::open(scratch.0.join("observer.db")).unwrap();
+    other.execute_batch("DROP TABLE outbox").unwrap();
+    drop(other);
+    store.append(change(11)).unwrap();
+    assert!(matches!(report(&mut store), Report::MovedAside(_)));
+    let line = lines.next().unwrap();
+    assert!(line.starts_with("11 ") && line.contains(" waiting "), "{line}");
     child.kill().unwrap();
     child.wait().unwrap();
     store.close();

@@ -151,6 +151,7 @@ impl Live {
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries, looked_at)?;
+        config.warn_of_unheard_words();
         Ok(config)
     }
 
@@ -184,6 +185,7 @@ impl Replay {
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, None, None, false)?;
+        config.warn_of_unheard_words();
         Ok(config)
     }
 }

@@ -1,7 +1,8 @@
 //! The store from another process: what `dhcp-observer events` shows, and what it asks for.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Result, params};
@@ -68,6 +69,9 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    path: PathBuf,
+    /// Device and inode of the file.
+    file: Option<(u64, u64)>,
     is_held: bool,
 }
 
@@ -95,7 +99,13 @@ impl Reader {
         if version != known {
             anyhow::bail!("{}: schema {version}, this program knows {known}", path.display());
         }
-        Ok(Self { connection, is_held: directory::is_held(directory) })
+        let file = file(&path);
+        Ok(Self { connection, path, file, is_held: directory::is_held(directory) })
+    }
+
+    /// Whether another database has taken the place of this one, which was damaged: nothing more will happen here.
+    pub fn is_replaced(&self) -> bool {
+        file(&self.path).is_some_and(|file| self.file != Some(file))
     }
 
     /// Whether a daemon ran on this directory when it was opened.
@@ -201,4 +211,8 @@ impl Reader {
         let rows = statement.query_map([first], |row| Ok((CallId::from_number(row.get(0)?), row.get(1)?)))?;
         rows.collect()
     }
+}
+
+fn file(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
