@@ -1,15 +1,14 @@
 //! More frames than the ring buffer holds: what is lost is said and counted, and what comes after is right.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use observer_tests::call::Call;
 use observer_tests::hook::DumpHook;
 use observer_tests::need::Need;
 use observer_tests::observer::Observer;
-use observer_tests::require;
 use observer_tests::scratch::Scratch;
+use observer_tests::{require, wait};
 
 use crate::stage::{LIFE, SOON, Stage, Wire, cable, is_life};
 use crate::talk::Talk;
@@ -64,17 +63,16 @@ fn hooks_that_ask_are_told_of_the_gap() {
     let mut observer =
         Observer::start_with(&server.namespace, scratch.path(), "s0", &["--config", file]).unwrap();
     let wire = Wire::new(&cable.client, server);
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
 
     // As if the machine had no time for it.
     observer.signal(Signal::SIGSTOP).unwrap();
     let mut flood = Talk::new(9, server.mac);
-    let begun = now();
+    let begun = wait::unix_now();
     for _ in 0..BURST {
         let discover = flood.discover();
         wire.arrives(&flood.by_client(&discover));
     }
-    let over = now();
+    let over = wait::unix_now();
     observer.signal(Signal::SIGCONT).unwrap();
     observer.wait_for_log("DHCP frames lost", 1).unwrap();
     gaps.wait_for(1, SOON).unwrap();
