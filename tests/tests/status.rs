@@ -185,27 +185,31 @@ fn who_is_not_answered_and_what_is_not_said_is_counted() {
     // A hook that fails is a line of the log each time.
     let fails = Path::new("/bin/false");
     let observer = Observer::start(&server.namespace, scratch.path(), "s0", fails, &more).unwrap();
-    let counts = || -> Value {
+    let status = || -> Value {
         let mut command = Command::new(binary().unwrap());
         let output = command.args(["status", "--json", "--control"]).arg(&socket).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()["counts"].clone()
+        serde_json::from_slice(&output.stdout).unwrap()
     };
-    let count = |name: &str| counts()["observer"][name].as_u64().unwrap();
+    let count = |name: &str| status()["counts"]["observer"][name].as_u64().unwrap();
 
     let recording = Recording::named("kea-v4-dora").frames().unwrap();
     for _ in 0..8 {
         replay_paced(&recording, 100.0, &cable.client, server, AnswersFrom::Observed).unwrap();
     }
-    // They may have come in several windows of the log, in each of which twenty of its lines pass.
-    let left_out = wait::until("lines that were left out", SOON, || {
-        let counts = counts();
-        let (failed, left_out) = (&counts["hooks"]["non_zero"], &counts["observer"]["log_left_out"]);
-        let (failed, left_out) = (failed.as_u64().unwrap(), left_out.as_u64().unwrap());
-        let shown = observer.log().matches("exited with status 1").count() as u64;
-        Ok((failed >= 40 && left_out > 0 && left_out + shown == failed).then_some(left_out))
+    let status = wait::until("hooks that have all failed", SOON, || {
+        let status = status();
+        let (frames, gauges) = (&status["counts"]["frames"]["handled"], &status["gauges"]);
+        let is_over =
+            *frames == 8 * recording.len() && gauges["hooks_queued"] == 0 && gauges["hooks_running"] == 0;
+        Ok(is_over.then_some(status))
     })
     .unwrap();
+    // They may have come in several windows of the log, in each of which twenty of its lines pass.
+    let failed = status["counts"]["hooks"]["non_zero"].as_u64().unwrap();
+    let left_out = status["counts"]["observer"]["log_left_out"].as_u64().unwrap();
+    let shown = observer.log().matches("exited with status 1").count() as u64;
+    assert!(left_out > 0 && left_out + shown == failed, "{left_out} and {shown} of {failed}");
 
     // As many as may be served at once say nothing: the next one has to wait until they are cut off.
     let mut silent: Vec<_> = (0..16).map(|_| UnixStream::connect(&socket).unwrap()).collect();
