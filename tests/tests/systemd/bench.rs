@@ -21,9 +21,12 @@ use serde_json::Value;
 pub const SOON: Duration = Duration::from_secs(40);
 pub const UNIT: &str = "dhcp-observer.service";
 pub const CONFIG: &str = "/etc/dhcp-observer/config.toml";
-/// What an operator adds whose hooks write somewhere: here beside the hook, in the directory that the test can see.
-const WRITABLE: (&str, &str) =
-    ("systemd/system/dhcp-observer.service.d/hooks.conf", "[Service]\nReadWritePaths=/mnt\n");
+/// What an operator adds whose hooks write somewhere: here beside the hook, in the directory that the test can see. What is
+/// started again is so at once.
+const WRITABLE: (&str, &str) = (
+    "systemd/system/dhcp-observer.service.d/hooks.conf",
+    "[Service]\nReadWritePaths=/mnt\nRestartSec=100ms\n",
+);
 pub const DUMP: &str = "[[hook]]\nname = \"dump\"\ncommand = \"/mnt/hook\"\n";
 
 /// A file that is shipped for systemd.

@@ -17,7 +17,7 @@ fn it_starts_reloads_and_stops() {
     }
     let log = "[log]\nformat = \"journald\"\n[control]\ngroup = \"adm\"\nmetrics = \"127.0.0.1:9167\"\n";
     let bench = Bench::new(&format!("{DUMP}{log}"), &[]);
-    let script = "echo begun >/mnt/begun; sleep 2; echo ended >/mnt/ended";
+    let script = "echo begun >/mnt/begun; sleep 1; echo ended >/mnt/ended";
     let slow = shell_hook(&bench, "slow", script, "events = [\"lease4_release\"]");
     bench.systemctl(&["enable", "--now"]);
     assert_eq!(bench.property("ActiveState"), "active");
