@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +88,10 @@ pub fn measure() -> Result<()> {
     println!("    posix_spawn one at a time {one:.0}: {:.2} times that", observed / one);
     println!("    posix_spawn {SIDE_BY_SIDE} side by side {many:.0}: {:.2} times that", observed / many);
     println!("    observer with the store {kept:.0}: {:.2} times one without", kept / observed);
-    println!("    with store and a user of its own {separate:.0}: {:.2} times with the store alone", separate / kept);
+    println!(
+        "    with store and a user of its own {separate:.0}: {:.2} times with the store alone",
+        separate / kept
+    );
     Ok(())
 }
 
@@ -104,6 +108,8 @@ impl Hook {
         let program = own.with_file_name("stamp-hook");
         ensure!(program.is_file(), "there is no {}: build the whole package", program.display());
         let scratch = Scratch::new()?;
+        // An observer with a user of its own has its store below.
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711))?;
         let script = scratch.path().join("hook");
         std::os::unix::fs::symlink(program, &script)?;
         Ok(Self { scratch, script, invocation: invocation()? })

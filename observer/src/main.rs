@@ -193,7 +193,7 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
         let config = options.config_of(text.as_ref(), false).map_err(|error| error.to_string())?;
         let hooks = config.hooks.into_iter();
         let hooks = hooks.filter_map(|hook| Some((hook.spec?, hook.dialect))).collect();
-        Ok(Rules { hooks, text })
+        Ok(Rules { hooks, most: config.limits.max_hooks, text })
     };
     let ends_well = event_loop()?.block_on(spawner::serve(socket, read))?;
     if ends_well {

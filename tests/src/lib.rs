@@ -39,6 +39,7 @@ pub mod call;
 pub mod compare;
 pub mod dhclient;
 pub mod dnsmasq;
+pub mod fidelity;
 pub mod hook;
 
 pub mod kea;
