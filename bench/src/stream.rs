@@ -120,7 +120,14 @@ impl Stream {
 
     fn submit(&mut self, at: Timestamp, subjects: Vec<Subject>, invocation: Arc<Invocation>) -> Result<()> {
         self.events += 1;
-        let call = Call { hook: 0, subjects, tag: self.events, earlier_attempts: 0, invocation };
+        let call = Call {
+            hook: 0,
+            subjects,
+            tag: self.events,
+            earlier_attempts: 0,
+            earlier_failures: 0,
+            invocation,
+        };
         ensure!(self.hooks.submit(at, self.events, [call]).is_empty(), "the queue was full");
         Ok(())
     }

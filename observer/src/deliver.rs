@@ -12,7 +12,7 @@ use crate::dispatch::{Dispatch, Dispatched, Route};
 use crate::frame::RingPlace;
 use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec};
 use crate::render;
-use crate::store::{CallId, Gap, Report, StoredCall};
+use crate::store::{CallId, Counters, Gap, Report, StoredCall};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, LeaseEvent, Subject};
 
@@ -88,7 +88,8 @@ impl Delivery {
         for of_event in calls.chunk_by(|a, b| a.call.id.event == b.call.id.event) {
             let Some(StoredCall { call: first, .. }) = of_event.first() else { continue };
             let mut submission = Submission { at: first.at, event: first.id.event, calls: Vec::new() };
-            for StoredCall { call, attempts } in of_event {
+            for stored in of_event {
+                let StoredCall { call, attempts, .. } = stored;
                 let Some(hook) = keep.place(&call.hook) else {
                     keep.bury(call.id, *attempts, "no hook of this name is configured", now);
                     continue;
@@ -99,6 +100,7 @@ impl Delivery {
                     subjects: call.subjects.clone(),
                     tag: call.id,
                     earlier_attempts: *attempts,
+                    earlier_failures: stored.failures(),
                     invocation: Arc::clone(&call.invocation),
                 });
             }
@@ -227,6 +229,7 @@ impl Delivery {
                         subjects: call.subjects,
                         tag: call_id(number, position),
                         earlier_attempts: 0,
+                        earlier_failures: 0,
                         invocation: Arc::new(call.invocation),
                     });
                     // The queue counts what it refuses, and the owner of the loop says so.
@@ -398,19 +401,22 @@ impl Delivery {
     fn handle_report(&mut self, report: Report) {
         let now = self.clock.now();
         let (Outlet::Hooks(hooks), Some(keep)) = (&mut self.outlet, &mut self.keep) else { return };
-        let Asked { ready, again, leases } = keep.handle_report(report);
+        let Asked { ready, again, unwanted, leases } = keep.handle_report(report);
         for submission in ready {
             submit(hooks, Some(keep), submission, now);
+        }
+        if !unwanted.is_empty() {
+            let waiting = keep.withdraw(&unwanted);
+            let queued = hooks.withdraw(|call| unwanted.contains(call));
+            keep.handle_unwanted(&unwanted, &waiting.into_iter().chain(queued).collect());
         }
         self.wants_leases |= leases;
         self.handle_stored(again);
     }
 
-    /// Stores what there is and closes the database. Waits for the disk.
-    pub fn close(&mut self) {
-        if let Some(keep) = self.keep.take() {
-            keep.close();
-        }
+    /// Stores what there is and closes the database. Waits for the disk. Gives what was counted, where there was a store.
+    pub fn close(&mut self) -> Option<Counters> {
+        self.keep.take().map(|keep| keep.close())
     }
 
     /// Lets what is due for hooks happen.

@@ -47,6 +47,7 @@ pub mod observer;
 pub mod perfdhcp;
 
 pub mod service;
+pub mod systemd;
 
 pub mod clients;
 pub mod servers;

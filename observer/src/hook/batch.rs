@@ -86,6 +86,22 @@ impl<J> Batches<J> {
         }
     }
 
+    /// Takes back the calls that are not wanted, unless a process has been told of them.
+    pub(super) fn withdraw(&mut self, mut is_unwanted: impl FnMut(&J) -> bool) -> Vec<J> {
+        let mut withdrawn: Vec<J> = self.gathered.extract_if(.., |call| is_unwanted(call)).collect();
+        if self.gathered.is_empty() {
+            self.closed = false;
+            self.due = None;
+        }
+        if !self.watch.is_there() {
+            withdrawn.extend(self.present.extract_if(.., |call| is_unwanted(call)));
+            if self.present.is_empty() {
+                self.resting = None;
+            }
+        }
+        withdrawn
+    }
+
     fn close(&mut self) {
         self.closed = true;
         self.due = None;

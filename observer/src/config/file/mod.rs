@@ -285,6 +285,26 @@ impl Config {
         names.join(", ")
     }
 
+    /// Warns of words for which hooks wait and that nobody looks out for, once it is known what holds.
+    pub fn warn_of_unheard_words(&mut self) {
+        let kind_of = |word: &str| {
+            let known = |kind: &network::Kind| kind.name() == word || kind.hook_point() == word;
+            network::Kind::ALL.into_iter().find(known)
+        };
+        for hook in &self.hooks {
+            for (word, kind) in hook.words.iter().filter_map(|word| Some((word, kind_of(word)?))) {
+                if !self.network.kinds.has(kind) {
+                    self.warnings.push(format!(
+                        "hook {:?} waits for {word:?}, which will not come: add {:?} to kinds in [network_events], or to \
+                         --network-events",
+                        hook.name,
+                        kind.name()
+                    ));
+                }
+            }
+        }
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors

@@ -138,6 +138,9 @@ fn a_wrong_type_or_value_is_named_with_what_was_expected() {
     check("mode = \"streem\"\n", "6:8", &["\"exec\", \"stream\" or \"batch\""]);
     check("events = [\"commit\", \"lease4_renwe\"]\n", "6:21", &["did you mean \"lease4_renew\"?"]);
     check("events = [\"BOUND\"]\n", "6:11", &["dialect kea has no word \"BOUND\""]);
+    // Only Kea's words have one for what the network says beside leases.
+    let gap = "dialect = \"dnsmasq\"\nevents = [\"gap\"]\n";
+    check(gap, "7:11", &["dialect dnsmasq has no word \"gap\"", "\"del\""]);
     check("events = []\n", "6:10", &["an empty list"]);
     check("filter = 1\n", "6:10", &["found 1, expected a table"]);
     check("[hook.filter]\nsubnet = [\"10.0.0.0/8\", \"10.0.0.1/8\"]\n", "7:25", &["10.0.0.1/8", "a prefix"]);

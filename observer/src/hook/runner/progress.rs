@@ -17,6 +17,8 @@ pub struct Call<K, I> {
     pub tag: I,
     /// 0 for a new call, and how often it was tried before for one that an earlier life of the daemon left behind.
     pub earlier_attempts: u32,
+    /// How many of these are known to have failed and count against the hook's retries.
+    pub earlier_failures: u32,
     /// What is run, or told.
     pub invocation: Arc<Invocation>,
 }

@@ -5,6 +5,7 @@ mod batches;
 mod reload;
 mod several;
 mod streams;
+mod withdraw;
 
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -65,7 +66,7 @@ fn invocation(environment: &[&[u8]]) -> Invocation {
 
 fn call(hook: usize, subject: u32, tag: u32, environment: &[&[u8]]) -> Call<u32, u32> {
     let invocation = Arc::new(invocation(environment));
-    Call { hook, subjects: vec![subject], tag, earlier_attempts: 0, invocation }
+    Call { hook, subjects: vec![subject], tag, earlier_attempts: 0, earlier_failures: 0, invocation }
 }
 
 /// An event with these calls, whose number is the tag of the first.
@@ -370,7 +371,7 @@ async fn an_event_left_by_an_earlier_life_counts_its_attempts_on() {
     let script = scratch.script("hook", "#!/bin/sh\necho $OBSERVER_ATTEMPT >>${0%/*}/seen\nexit 3\n");
     // Three of the four are known to have failed.
     let mut hooks = hooks_with(&script, LaneLimits { retries: 4, ..LIMITS }, Output::Ours);
-    submit_calls(&mut hooks, vec![Call { earlier_attempts: 4, ..call(0, 0, 42, &[]) }]);
+    submit_calls(&mut hooks, vec![Call { earlier_attempts: 4, earlier_failures: 3, ..call(0, 0, 42, &[]) }]);
     assert!(matches!(next(&mut hooks).await, Progress::Started { tag: 42, attempt: 5, .. }));
     let again = next(&mut hooks).await;
     let Progress::Again { tag: 42, attempt: 5, ended: Ended::Exited(3), next: due, .. } = again else {

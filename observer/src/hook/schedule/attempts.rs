@@ -31,9 +31,9 @@ pub(in crate::hook) enum Next {
 }
 
 impl Attempts {
-    /// Goes on where an earlier life ended: all its attempts have failed but the last one, of which that is not known.
-    pub(in crate::hook) fn after(earlier: u32) -> Self {
-        Self { failures: earlier.saturating_sub(1), ..Self::default() }
+    /// Goes on where an earlier life ended, with so many failures.
+    pub(in crate::hook) fn after(failures: u32) -> Self {
+        Self { failures, ..Self::default() }
     }
 
     /// One more is made. Gives its number, from 1.
@@ -76,11 +76,11 @@ mod tests {
             attempts.started();
             attempts.ended(&limits, Ended::Exited(1), false)
         };
-        // Three attempts are allowed. One that a crash interrupted is not known to have failed.
-        for (earlier, more) in [(0, 3), (1, 3), (2, 2), (3, 1), (9, 1)] {
-            let mut attempts = Attempts::after(earlier);
+        // Three attempts are allowed.
+        for (failures, more) in [(0, 3), (1, 2), (2, 1), (9, 1)] {
+            let mut attempts = Attempts::after(failures);
             let made = (1..).find(|_| fails(&mut attempts) == Next::Over { gave_up: true });
-            assert_eq!(made, Some(more), "{earlier}");
+            assert_eq!(made, Some(more), "{failures}");
         }
     }
 }

@@ -25,6 +25,7 @@ mod limits;
 mod order;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
@@ -151,7 +152,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         )
     }
 
-    /// The same for calls of which an earlier life has begun so many attempts: their failures count.
+    /// The same for calls of which so many attempts are known to have failed before: as many of their retries are used up.
     pub fn handle_event_again(
         &mut self,
         at: Timestamp,
@@ -159,12 +160,12 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
     ) -> Vec<(T, Refusal)> {
         let mut refused = Vec::new();
         let mut accepted: Vec<(LaneId, JobId)> = Vec::new();
-        for (lane, subjects, earlier, payload) in calls {
+        for (lane, subjects, failures, payload) in calls {
             match self.admit(lane, &subjects) {
                 Ok(independent) => {
                     let id = self.enter(at, lane, subjects, payload);
                     if let Some(job) = self.jobs.get_mut(&id) {
-                        job.attempts = Attempts::after(earlier);
+                        job.attempts = Attempts::after(failures);
                     }
                     if independent {
                         self.unblock(id);
