@@ -1,6 +1,7 @@
 //! The dialect of Kea's `run_script` hook library, variable by variable in Kea's order.
 
 mod lease;
+mod query;
 mod query4;
 mod query6;
 mod reference;

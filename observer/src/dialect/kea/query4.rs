@@ -4,25 +4,13 @@ use crate::dhcpv4::{Message, Options, agent_sub_option, code, normalise_agent_in
 use crate::dialect::text;
 use crate::dialect::variable::{Source, Variable};
 use crate::identity::HardwareAddress;
-use crate::tracker::{Exchange4, Observed4, SubnetName};
+use crate::tracker::{Exchange4, SubnetName};
+
+use super::query::{of_either, of_query};
 
 /// The question or, where only the answer was seen, what an answer repeats of it.
 fn repeated(exchange: &Exchange4) -> Option<&Message> {
     exchange.either().map(|observed| &observed.message)
-}
-
-/// Writes something of the question; nothing when it was missed.
-fn of_query(exchange: &Exchange4, write: impl FnOnce(&Observed4)) {
-    if let Some(query) = exchange.query.as_deref() {
-        write(query);
-    }
-}
-
-/// Writes something that an answer repeats.
-fn of_either(exchange: &Exchange4, write: impl FnOnce(&Observed4)) {
-    if let Some(observed) = exchange.either() {
-        write(observed);
-    }
 }
 
 /// The options of what repeats the question's relay agent information, if there is any.

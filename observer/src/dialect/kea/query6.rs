@@ -3,21 +3,9 @@
 use crate::dhcpv6::code;
 use crate::dialect::text;
 use crate::dialect::variable::{Source, Variable};
-use crate::tracker::{Exchange6, IaReference, Observed6};
+use crate::tracker::{Exchange6, IaReference};
 
-/// Writes something of the question; nothing when it was missed.
-fn of_query(exchange: &Exchange6, write: impl FnOnce(&Observed6)) {
-    if let Some(query) = exchange.query.as_deref() {
-        write(query);
-    }
-}
-
-/// Writes something that an answer repeats.
-fn of_either(exchange: &Exchange6, write: impl FnOnce(&Observed6)) {
-    if let Some(observed) = exchange.either() {
-        write(observed);
-    }
-}
+use super::query::{of_either, of_query};
 
 /// The question.
 pub(super) const QUERY6: &[Variable<Exchange6>] = &[
