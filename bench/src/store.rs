@@ -11,9 +11,10 @@ use dhcp_observer::config::{KeaVersion, ServerConfig};
 use dhcp_observer::dialect::kea;
 use dhcp_observer::drive::Driver;
 use dhcp_observer::frame::{Direction, Frame, Interface, LinkType};
+use dhcp_observer::hook::Tried;
 use dhcp_observer::store::{
-    Archive, CallId, Change, Durability, EventRecord, Limits as StoreLimits, NewCall, Options, Outcome,
-    Report, Store, Then, Ticket,
+    Archive, CallId, Change, Durability, EventRecord, Limits as StoreLimits, Options, Outcome, Report, Store,
+    StoredCall, Then, Ticket,
 };
 use dhcp_observer::time::{Lifetime, Timestamp};
 use dhcp_observer::tracker::{Answers, Lease4, LeaseChange, LeaseEvent, LeaseState, Limits};
@@ -77,7 +78,7 @@ fn change(driver: &mut Driver, events: &mut Vec<LeaseEvent>, next: &mut u64, hoo
             subjects: subjects.clone(),
         });
         let Some(invocation) = kea::invocation(&event, KeaVersion::default()) else { continue };
-        change.calls.push(NewCall {
+        change.calls.push(StoredCall {
             id: CallId { event: id, position: 0 },
             hook: Arc::clone(hook),
             at: event.at,
@@ -85,6 +86,7 @@ fn change(driver: &mut Driver, events: &mut Vec<LeaseEvent>, next: &mut u64, hoo
             changes: true,
             subjects,
             invocation: Arc::new(invocation),
+            tried: Tried::default(),
         });
     }
     change

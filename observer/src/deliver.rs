@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::dispatch::{Dispatch, Dispatched, Route};
 use crate::frame::RingPlace;
-use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec};
+use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec, Tried};
 use crate::render;
 use crate::store::{CallId, Gap, Report, StoredCall};
 use crate::time::Timestamp;
@@ -89,12 +89,12 @@ impl Delivery {
         let all =
             Limits { max_queued: usize::MAX, max_queued_per_subject: usize::MAX, ..self.limits.clone() };
         hooks.set_limits(all);
-        for of_event in calls.chunk_by(|a, b| a.call.id.event == b.call.id.event) {
-            let Some(StoredCall { call: first, .. }) = of_event.first() else { continue };
+        for of_event in calls.chunk_by(|a, b| a.id.event == b.id.event) {
+            let Some(first) = of_event.first() else { continue };
             let mut submission = Submission { at: first.at, event: first.id.event, calls: Vec::new() };
-            for StoredCall { call, attempts } in of_event {
+            for call in of_event {
                 let Some(hook) = keep.place(&call.hook) else {
-                    keep.bury(call.id, *attempts, "no hook of this name is configured", now);
+                    keep.bury(call.id, call.tried.attempts, "no hook of this name is configured", now);
                     continue;
                 };
                 keep.handle_stored(call);
@@ -102,7 +102,7 @@ impl Delivery {
                     hook,
                     subjects: call.subjects.clone(),
                     tag: call.id,
-                    earlier_attempts: *attempts,
+                    tried: call.tried,
                     invocation: Arc::clone(&call.invocation),
                 });
             }
@@ -230,7 +230,7 @@ impl Delivery {
                         hook,
                         subjects: call.subjects,
                         tag: call_id(number, position),
-                        earlier_attempts: 0,
+                        tried: Tried::default(),
                         invocation: Arc::new(call.invocation),
                     });
                     // The queue counts what it refuses, and the owner of the loop says so.

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use dhcp_observer::clock::Clock;
 use dhcp_observer::dialect::invocation::{Invocation, Strings};
+use dhcp_observer::hook::Tried;
 use dhcp_observer::store::{
-    Archive, CallId, Change, Durability, EventRecord, Limits, NewCall, Options, Outcome, Report, Store, Then,
+    Archive, CallId, Change, Durability, EventRecord, Limits, Options, Outcome, Report, Store, StoredCall,
+    Then,
 };
 use dhcp_observer::time::Timestamp;
 use dhcp_observer::tracker::Subject;
@@ -60,7 +62,7 @@ fn change(id: u64) -> Change {
             hook_point: "lease4_renew",
             subjects: subjects.clone(),
         }],
-        calls: vec![NewCall {
+        calls: vec![StoredCall {
             id: CallId { event: id, position: 0 },
             hook: "dns\u{1b}[2J".into(),
             at: NOW,
@@ -68,6 +70,7 @@ fn change(id: u64) -> Change {
             changes: false,
             subjects,
             invocation: Arc::new(Invocation { at: NOW, arguments, environment }),
+            tried: Tried::default(),
         }],
         ..Change::default()
     }

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use crate::dialect::invocation::{Invocation, Strings};
+use crate::hook::Tried;
 use crate::time::Timestamp;
 
-use super::change::{CallId, Counters, EventRecord, Gap, Mark, NewCall, Outcome, StoredCall, Then};
+use super::change::{CallId, Counters, EventRecord, Gap, Mark, Outcome, StoredCall, Then};
 use super::{Limits, text};
 
 const EVENT: &str = "INSERT OR REPLACE INTO events VALUES (?1, ?2, ?3, ?4, ?5)";
 const CALL: &str = "INSERT OR REPLACE INTO outbox (call, event, position, hook, word, changes, subjects, at_ns, state, \
-    attempts, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', 0, ?9)";
+    change, attempts, failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?9, ?10, ?11)";
 const INVOCATION: &str = "INSERT OR REPLACE INTO invocations VALUES (?1, ?2, ?3)";
 const STARTED: &str = "UPDATE outbox SET state = 'running', attempts = ?2, change = ?3 \
     WHERE call = ?1 AND state IN ('waiting', 'running')";
-const ENDED: &str = "UPDATE outbox SET state = ?2, attempts = ?3, result = ?4, ended_ns = ?5, next_try_ns = ?6, change = ?7 \
-    WHERE call = ?1 AND state IN ('waiting', 'running')";
+const ENDED: &str = "UPDATE outbox SET state = ?2, attempts = ?3, result = ?4, ended_ns = ?5, next_try_ns = ?6, change = ?7, \
+    failures = coalesce(?8, failures) WHERE call = ?1 AND state IN ('waiting', 'running')";
 const FORGET: [&str; 2] = ["DELETE FROM outbox WHERE call = ?1", "DELETE FROM invocations WHERE call = ?1"];
 const FORGET_EVENTS: &str = "DELETE FROM events WHERE id < ?1 AND NOT EXISTS \
     (SELECT 1 FROM outbox WHERE call BETWEEN events.id * 65536 AND events.id * 65536 + 65535)";
@@ -30,11 +31,11 @@ const AGAIN: &str = "UPDATE outbox SET attempts = attempts + (state = 'waiting')
     WHERE state IN ('waiting', 'running')";
 
 /// The columns of [`stored_call`], in its order.
-const STORED: &str = "SELECT call, hook, word, changes, subjects, at_ns, attempts, arguments, environment \
+const STORED: &str = "SELECT call, hook, word, changes, subjects, at_ns, arguments, environment, attempts, failures \
     FROM outbox JOIN invocations USING (call) WHERE call = ?1";
 /// The same of all calls that are not over, seen as [`AGAIN`] leaves them.
-const OPEN: &str = "SELECT call, hook, word, changes, subjects, at_ns, attempts + (state = 'waiting'), arguments, \
-    environment FROM outbox JOIN invocations USING (call) WHERE state IN ('waiting', 'running') ORDER BY call";
+const OPEN: &str = "SELECT call, hook, word, changes, subjects, at_ns, arguments, environment, \
+    attempts + (state = 'waiting'), failures FROM outbox JOIN invocations USING (call) WHERE state IN ('waiting', 'running') ORDER BY call";
 
 /// What is in the outbox, without the rows: which are to make room for others.
 #[derive(Debug, Default)]
@@ -102,7 +103,7 @@ impl Ledger {
     pub(super) fn write_call(
         &mut self,
         connection: &Connection,
-        call: &NewCall,
+        call: &StoredCall,
         limits: &Limits,
         counters: &mut Counters,
     ) -> Result<()> {
@@ -125,6 +126,8 @@ impl Ledger {
             text::subjects(&call.subjects),
             call.at.as_nanos(),
             self.change(),
+            call.tried.attempts,
+            call.tried.failures,
         ])?;
         connection.prepare_cached(INVOCATION)?.execute(params![
             number,
@@ -156,12 +159,12 @@ impl Ledger {
             }
             Mark::Ended(outcome) => outcome,
         };
-        let (state, next_try) = match then {
-            Then::Done => ("done", None),
-            Then::Dead => ("dead", None),
-            Then::Again(at) => ("waiting", Some(at.as_nanos())),
+        let (state, next_try, failures) = match then {
+            Then::Done => ("done", None, None),
+            Then::Dead => ("dead", None, None),
+            Then::Again { at, failures } => ("waiting", Some(at.as_nanos()), Some(failures)),
         };
-        let parameters = params![number, state, attempt, result, at.as_nanos(), next_try, change];
+        let parameters = params![number, state, attempt, result, at.as_nanos(), next_try, change, failures];
         connection.prepare_cached(ENDED)?.execute(parameters)?;
         if let Then::Done | Then::Dead = then {
             self.open.remove(&number);
@@ -169,7 +172,7 @@ impl Ledger {
         match then {
             Then::Dead => drop(self.dead.insert(number)),
             Then::Done => self.done.push_back(number),
-            Then::Again(_) => {}
+            Then::Again { .. } => {}
         }
         while self.done.len() > limits.history
             && let Some(oldest) = self.done.pop_front()
@@ -203,7 +206,9 @@ impl Ledger {
                 let mut calls: Vec<i64> = over.chain(of_event(&self.dead)).collect();
                 calls.sort_unstable();
                 for call in calls {
-                    let sql = "UPDATE outbox SET state = 'waiting', next_try_ns = NULL, change = ?2 WHERE call = ?1";
+                    // Whoever wants it again wants it with all its retries.
+                    let sql = "UPDATE outbox SET state = 'waiting', next_try_ns = NULL, failures = 0, change = ?2 \
+                        WHERE call = ?1";
                     connection.prepare_cached(sql)?.execute([call, self.change()])?;
                     self.dead.remove(&call);
                     self.open.insert(call);
@@ -271,15 +276,13 @@ fn stored_call(row: &Row<'_>) -> Option<StoredCall> {
     let block = |column| row.get_ref(column).ok().and_then(text::octets).map(Strings::from_block);
     let at = Timestamp::from_nanos(row.get(5).ok()?);
     Some(StoredCall {
-        call: NewCall {
-            id: CallId::from_number(row.get(0).ok()?),
-            hook: text(1)?.into(),
-            at,
-            word: text(2)?.to_owned().into(),
-            changes: row.get(3).ok()?,
-            subjects: text::from_subjects(text(4)?)?,
-            invocation: Arc::new(Invocation { at, arguments: block(7)?, environment: block(8)? }),
-        },
-        attempts: row.get(6).ok()?,
+        id: CallId::from_number(row.get(0).ok()?),
+        hook: text(1)?.into(),
+        at,
+        word: text(2)?.to_owned().into(),
+        changes: row.get(3).ok()?,
+        subjects: text::from_subjects(text(4)?)?,
+        invocation: Arc::new(Invocation { at, arguments: block(6)?, environment: block(7)? }),
+        tried: Tried { attempts: row.get(8).ok()?, failures: row.get(9).ok()? },
     })
 }

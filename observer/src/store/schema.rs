@@ -7,7 +7,7 @@ const APPLICATION: i64 = 0x4448_436f;
 
 /// What turns a database of version N (by its place in the list, from 0) into one of version N + 1. What was once released
 /// is never changed, only added to.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Why a database is not what this program works with.
 #[derive(Debug)]

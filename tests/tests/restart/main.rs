@@ -4,3 +4,4 @@ mod away;
 mod bench;
 mod killed;
 mod letters;
+mod retries;

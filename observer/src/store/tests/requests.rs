@@ -60,7 +60,9 @@ fn a_running_daemon_hears_what_is_asked() {
     assert_eq!(reader.ask(Action::Replay, 3).unwrap(), 0, "it waits already");
     assert_eq!(reader.ask(Action::Drop, 4).unwrap(), 0, "it runs");
     assert_eq!(reader.ask(Action::Replay, 1).unwrap(), 1);
-    let again = |event, attempts| Report::Replay(vec![StoredCall { call: call(event, 0), attempts }]);
+    let again = |event, attempts| {
+        Report::Replay(vec![StoredCall { tried: Tried { attempts, failures: 0 }, ..call(event, 0) }])
+    };
     assert_eq!(report(&mut store), again(1, 1));
     assert_eq!(reader.ask(Action::Replay, 2).unwrap(), 1);
     assert_eq!(report(&mut store), again(2, 3));
