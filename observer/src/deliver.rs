@@ -260,8 +260,14 @@ impl Delivery {
 
     /// Says that a frame or a deadline is done with: what it came to is stored as one change.
     pub fn commit(&mut self, leases: impl Iterator<Item = LeaseChange>, latest: Timestamp) {
-        if let Some(keep) = &mut self.keep {
-            keep.commit(leases, latest);
+        let Self { keep: Some(keep), held, .. } = self else { return };
+        match held {
+            None => keep.commit(leases, latest),
+            Some(held) => {
+                let returned = held.take_returned();
+                let admitted = leases.filter_map(|change| held.admit_change(change));
+                keep.commit(returned.into_iter().chain(admitted), latest);
+            }
         }
     }
 
@@ -272,12 +278,17 @@ impl Delivery {
         }
     }
 
+    /// Says that frames may have been missed in this time, as an earlier life has noted.
+    pub fn recall_gap(&mut self, from: Timestamp, until: Timestamp) {
+        self.dispatch.add_gap(from, until);
+        if let Some(held) = &mut self.held {
+            held.add_gap(from, until);
+        }
+    }
+
     /// Notes a time in which frames may have been missed.
     pub fn note_gap(&mut self, gap: Gap) {
-        self.dispatch.add_gap(gap.from, gap.until);
-        if let Some(held) = &mut self.held {
-            held.add_gap(gap.from, gap.until);
-        }
+        self.recall_gap(gap.from, gap.until);
         if let Some(keep) = &mut self.keep {
             keep.handle_gap(gap);
         }
@@ -311,12 +322,15 @@ impl Delivery {
     }
 
     /// Leases that were wanted again; `is_last` says that these are the last.
-    pub fn append_leases(&mut self, leases: Vec<LeaseChange>, is_last: bool) {
-        if let Some(keep) = &mut self.keep {
-            keep.append_leases(leases);
-            if is_last {
-                keep.complete();
-            }
+    pub fn append_leases(&mut self, mut leases: Vec<LeaseChange>, is_last: bool) {
+        let Self { keep: Some(keep), held, .. } = self else { return };
+        if let Some(held) = held {
+            leases = leases.into_iter().filter_map(|change| held.admit_change(change)).collect();
+            leases.extend(held.leases().filter(|_| is_last));
+        }
+        keep.append_leases(leases);
+        if is_last {
+            keep.complete();
         }
     }
 

@@ -80,6 +80,9 @@ impl Daemon {
         if let Some(latest) = latest {
             self.driver.resume(latest, restored.servers4);
         }
+        for (from, until) in restored.gaps {
+            self.delivery.recall_gap(passage::moved(from, by), passage::moved(until, by));
+        }
         let memories: Vec<_> = archive.memories(|memories| memories.collect());
         if let Some(moved) = &restored.moved_aside {
             error!("the database was damaged and is now {}; a new one is begun", moved.display());

@@ -26,6 +26,9 @@ const FORGET_EVENTS: &str = "DELETE FROM events WHERE id < ?1 AND NOT EXISTS \
 const GAP: &str = "INSERT INTO gaps (from_ns, until_ns, why) VALUES (?1, ?2, ?3)";
 const FORGET_GAPS: &str = "DELETE FROM gaps WHERE id <= (SELECT max(id) FROM gaps) - 1000";
 
+/// As many as an end is compared with.
+const LAST_GAPS: &str = "SELECT from_ns, until_ns FROM gaps ORDER BY id DESC LIMIT 100";
+
 /// An earlier life may have begun one more attempt of a call than it could say.
 const AGAIN: &str = "UPDATE outbox SET attempts = attempts + (state = 'waiting'), state = 'waiting' \
     WHERE state IN ('waiting', 'running')";
@@ -239,6 +242,19 @@ pub(super) fn write_gap(connection: &Connection, gap: &Gap) -> Result<()> {
     let parameters = params![gap.from.as_nanos(), gap.until.as_nanos(), gap.why];
     connection.prepare_cached(GAP)?.execute(parameters)?;
     connection.prepare_cached(FORGET_GAPS)?.execute([]).map(drop)
+}
+
+/// The last gaps, oldest first. What people have put in the place of a moment is passed over.
+pub(super) fn gaps(connection: &Connection) -> Result<Vec<(Timestamp, Timestamp)>> {
+    let mut statement = connection.prepare(LAST_GAPS)?;
+    let mut rows = statement.query([])?;
+    let mut gaps = Vec::new();
+    while let Some(row) = rows.next()? {
+        let moment = |column| row.get(column).ok().map(Timestamp::from_nanos);
+        gaps.extend(moment(0).zip(moment(1)));
+    }
+    gaps.reverse();
+    Ok(gaps)
 }
 
 /// Notes that all open calls are in the hands of a new life.

@@ -139,9 +139,12 @@ fn a_queue_that_is_full_gives_changes_back() {
 fn gaps_are_kept() {
     let scratch = Scratch::new();
     let mut store = start(open(scratch.path()));
-    let gap = Gap { from: NOW, until: NOW + Duration::from_secs(1), why: "ring full".to_owned() };
-    put(&mut store, Change { gaps: vec![gap], ..Change::default() });
+    let until = |second| NOW + Duration::from_secs(second);
+    let gaps = (1..=120).map(|second| Gap { from: NOW, until: until(second), why: "ring full".to_owned() });
+    put(&mut store, Change { gaps: gaps.collect(), ..Change::default() });
     store.close();
+    let known = std::mem::take(&mut open(scratch.path()).restored().gaps);
+    assert_eq!(known, (21..=120).map(|second| (NOW, until(second))).collect::<Vec<_>>());
     assert_eq!(
         sql::<String>(&scratch, "SELECT why || (until_ns - from_ns) FROM gaps"),
         "ring full1000000000"
