@@ -168,6 +168,16 @@ pub struct Live {
     /// Serve metrics for Prometheus at this address, under /metrics
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics: Option<SocketAddr>,
+    /// User, by name or number, as whom frames are read and leases kept; hooks still run as whoever starts this, or as their
+    /// tables say [default: whoever starts this, without capabilities]
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Group of --user [default: that of the user]
+    #[arg(long, value_name = "GROUP", requires = "user")]
+    pub group: Option<String>,
+    /// The descriptor by which a spawner hears its observer
+    #[arg(long, hide = true, value_name = "DESCRIPTOR")]
+    pub spawner: Option<i32>,
     /// Let the eBPF programs write to the log too (slow): off, error, warn, info, debug or trace [default: off]
     #[arg(long, value_name = "LEVEL")]
     pub ebpf_log: Option<log::LevelFilter>,
@@ -258,7 +268,7 @@ pub struct Pins {
 impl From<Pins> for Option<pin::Options> {
     fn from(arguments: Pins) -> Self {
         let Pins { keep, instance, no_pin, bpffs } = arguments;
-        (!no_pin).then_some(pin::Options { bpffs, instance, keep })
+        (!no_pin).then_some(pin::Options { bpffs, instance, keep, owner: None })
     }
 }
 

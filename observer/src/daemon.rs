@@ -4,26 +4,31 @@ mod gap;
 mod passage;
 mod reload;
 mod restore;
+mod separate;
 mod status;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use nix::unistd::Uid;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot::error::TryRecvError;
 use tracing::{error, info, warn};
 
 use crate::capabilities;
 use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
+use crate::capture::pin;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::config::file::Config;
 use crate::control::Question;
 use crate::deliver::Delivery;
 use crate::drive::Driver;
+use crate::hook::spawner::Gone;
 use crate::render;
 use crate::seed;
 use crate::store::{self, Archive};
@@ -32,6 +37,7 @@ use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, LeaseCursor, LeaseEvent};
 
 pub use reload::Reload;
+pub use separate::Separate;
 
 /// Frames that are taken from the ring before anything else gets its turn.
 const BUDGET: usize = 1_024;
@@ -82,7 +88,7 @@ struct Losses {
 
 /// Observes until told to stop, then detaches, lets queued and running hooks end, and tells the totals.
 ///
-/// `open_delivery` makes the receiving end of the events once the capture is attached and its clock is known; `reload`
+/// `separate` says as whom, where not as whoever has started us. `open_delivery` makes the receiving end of the events once the capture is attached and its clock is known; `reload`
 /// is what is done about a word to read the configuration again.
 ///
 /// # Errors
@@ -94,6 +100,7 @@ pub async fn run(
     server: Arc<ServerConfig>,
     mut signals: Signals,
     mut reload: Reload<'_>,
+    separate: Option<Separate>,
     open_delivery: impl FnOnce(Clock) -> Result<Delivery>,
 ) -> Result<()> {
     // What is wrong with a file is said before anything is attached.
@@ -102,6 +109,7 @@ pub async fn run(
         Some(options) => {
             // Before a warning about the directory that is for the same reason.
             check::privilege()?;
+            let _as_user = separate.as_ref().map(|separate| separate.store(&options)).transpose()?;
             let is_usual = options.directory == Path::new(store::DEFAULT_DIRECTORY);
             match Archive::open(options, Clock::new().now()) {
                 Ok(archive) => Some(archive),
@@ -116,7 +124,8 @@ pub async fn run(
         None => None,
     };
     let stored = archive.as_mut().and_then(|archive| archive.restored().read_up_to);
-    let mut capture = Capture::open(&CaptureOptions { stored, ..capture_options(&config)? })?;
+    let owner = separate.as_ref().map(Separate::owner);
+    let mut capture = Capture::open(&CaptureOptions { stored, ..capture_options(&config, owner)? })?;
     let clock = capture.clock();
     let delivery = open_delivery(clock)?;
     let mut driver = Driver::new(server, config.capture.answers, config.limits.into());
@@ -134,20 +143,32 @@ pub async fn run(
         daemon.delivery.hold_ends();
     }
     daemon.links()?;
-    let outcome = match daemon.begin(archive, start, &mut signals.stop).await {
+    // What the store makes from here on is its user's.
+    let as_user = separate.as_ref().map(Separate::files).transpose()?;
+    let begun = daemon.begin(archive, start, &mut signals.stop).await;
+    drop(as_user);
+    let mut gone = None;
+    let outcome = match begun {
         Ok(true) => {
             // Everything is open, and no frame has been looked at yet.
-            capabilities::give_up_all_but(daemon.capture.needs()).context("privileges cannot be given up")?;
+            let needs = daemon.capture.needs();
+            match separate {
+                Some(separate) => gone = Some(separate.drop_privileges(needs)?),
+                None => {
+                    capabilities::give_up_all_but(needs).context("privileges cannot be given up")?;
+                }
+            }
             let observing = format!("observing {}", daemon.config.interface_names());
             info!("ready: {observing}");
             supervise::ready(&observing);
-            daemon.observe(&mut signals, &mut reload, &mut questions).await
+            daemon.observe(&mut signals, &mut reload, &mut questions, gone.as_mut()).await
         }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
     supervise::stopping();
-    daemon.finish(&mut signals.stop).await;
+    let waits = gone.is_none_or(|mut gone| gone.try_recv().is_err_and(|error| error == TryRecvError::Empty));
+    daemon.finish(&mut signals.stop, waits).await;
     outcome
 }
 
@@ -158,7 +179,7 @@ async fn tick(interval: Option<&mut tokio::time::Interval>) -> Option<()> {
 }
 
 /// What of the configuration the capture is told when it is opened.
-fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
+fn capture_options(config: &Config, owner: Option<Uid>) -> Result<CaptureOptions, CaptureError> {
     let is_waited_for = config.interfaces.iter().any(|interface| interface.wait);
     if is_waited_for {
         // The capture waits for all or for none.
@@ -175,7 +196,7 @@ fn capture_options(config: &Config) -> Result<CaptureOptions, CaptureError> {
         promiscuous: config.capture.promiscuous,
         ebpf_log: config.capture.ebpf_log,
         wait: is_waited_for,
-        pins: config.pins.clone(),
+        pins: config.pins.clone().map(|pins| pin::Options { owner, ..pins }),
         stored: None,
     })
 }
@@ -206,6 +227,7 @@ impl Daemon {
         signals: &mut Signals,
         reload: &mut Reload<'_>,
         questions: &mut mpsc::Receiver<Question>,
+        mut gone: Option<&mut Gone>,
     ) -> Result<()> {
         let mut watchdog = supervise::watchdog().map(tokio::time::interval);
         let mut check = tokio::time::interval(CHECK);
@@ -218,6 +240,9 @@ impl Daemon {
             tokio::select! {
                 biased;
                 _ = signals.stop.recv() => return Ok(()),
+                () = separate::gone(gone.as_deref_mut()) => {
+                    bail!("the process that starts hooks has ended: calls that it did not make are made after the next start");
+                }
                 Some(()) = signals.reload.recv() => self.reload(reload)?,
                 _ = check.tick() => {
                     self.report_losses();
@@ -372,8 +397,8 @@ impl Daemon {
     }
 
     /// Detaches, handles what was captured until then, lets hooks end, tells the totals. With `--keep` frames still come:
-    /// they are the next observer's.
-    async fn finish(mut self, stop: &mut mpsc::Receiver<()>) {
+    /// they are the next observer's. Hooks are waited for where `waits`.
+    async fn finish(mut self, stop: &mut mpsc::Receiver<()>, waits: bool) {
         let kept = self.capture.detach();
         let rest = loop {
             match self.turn() {
@@ -395,6 +420,7 @@ impl Daemon {
         }
         let is_stored = self.delivery.pending() == 0;
         if let Some(hooks) = self.delivery.hooks()
+            && waits
             && !(hooks.is_idle() && is_stored)
         {
             info!("detached; waiting for {} running and {} queued hooks", hooks.running(), hooks.queued());

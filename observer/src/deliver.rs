@@ -47,14 +47,9 @@ enum Outlet {
 }
 
 impl Delivery {
-    /// Tells these hooks. Those of `dispatch` and those of `specs` are the same, in the same order.
-    ///
-    /// # Errors
-    ///
-    /// As [`Hooks::new`].
-    pub fn to_hooks(dispatch: Dispatch, specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
-        let hooks = Hooks::new(specs, limits.clone(), clock)?;
-        Ok(Self::new(dispatch, first_event(clock), Outlet::Hooks(Box::new(hooks)), limits, clock))
+    /// Tells these hooks, which have these limits. Those of `dispatch` are the same, in the same order.
+    pub fn to_hooks(dispatch: Dispatch, hooks: Hooks<Subject, CallId>, limits: Limits, clock: Clock) -> Self {
+        Self::new(dispatch, first_event(clock), Outlet::Hooks(Box::new(hooks)), limits, clock)
     }
 
     /// Prints every call that would be made; with the hook's name, where hooks have names.

@@ -1,23 +1,28 @@
 //! The binary: reads the command line, says what went wrong in one line, and exits 0, 1 (failure) or 2 (usage).
 
 use std::io::{self, ErrorKind, Write};
-use std::process::ExitCode;
+use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use dhcp_observer::capture::{check, pin};
-use dhcp_observer::cli::{self, Check, Cli, Command, Detach, Live, MergeError, Replay, Status};
+use dhcp_observer::cli::{self, Check, Cli, Command as Verb, Detach, Live, MergeError, Replay, Status};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::file::{Config, Given, Problems, summary};
 use dhcp_observer::config::{ServerConfig, kea};
-use dhcp_observer::control::client;
-use dhcp_observer::daemon::{self, Reload, Signals};
+use dhcp_observer::control::{self, client};
+use dhcp_observer::daemon::{self, Reload, Separate, Signals};
 use dhcp_observer::deliver::Delivery;
 use dhcp_observer::dispatch::Dispatch;
 use dhcp_observer::frame::Interface;
+use dhcp_observer::hook::Hooks;
+use dhcp_observer::hook::spawner::{self, Rules, Spawner};
 use dhcp_observer::logging::{Format, Log};
-use dhcp_observer::{events, hook, render, replay, seed};
+use dhcp_observer::{events, hook, render, replay, seed, user};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -30,15 +35,15 @@ fn main() -> ExitCode {
         Err(error) => return tell_usage(&error),
     };
     let outcome = match cli.command {
-        Some(Command::Replay(options)) => run_replay(&options),
-        Some(Command::Check(options)) => run_check(&options),
-        Some(Command::Detach(options)) => run_detach(&options),
-        Some(Command::Status(options)) => run_status(&options),
-        Some(Command::Variables) => {
+        Some(Verb::Replay(options)) => run_replay(&options),
+        Some(Verb::Check(options)) => run_check(&options),
+        Some(Verb::Detach(options)) => run_detach(&options),
+        Some(Verb::Status(options)) => run_status(&options),
+        Some(Verb::Variables) => {
             print!("{}", render::variables_markdown());
             Ok(())
         }
-        Some(Command::Events(options)) => events::run(&options),
+        Some(Verb::Events(options)) => events::run(&options),
         None => run_live(cli.live),
     };
     match outcome {
@@ -98,7 +103,13 @@ fn server(config: &Config) -> Result<Arc<ServerConfig>> {
 }
 
 /// Where events go.
-fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Clock) -> Result<Delivery> {
+fn open_delivery(
+    config: &Config,
+    print: bool,
+    limits: hook::Limits,
+    clock: Clock,
+    spawner: Option<Spawner>,
+) -> Result<Delivery> {
     let routes = config.hooks.iter().map(|hook| hook.route()).collect();
     let named = config.hooks.iter().all(|hook| hook.spec.is_some());
     let mut dispatch = Dispatch::new(routes);
@@ -107,30 +118,93 @@ fn open_delivery(config: &Config, print: bool, limits: hook::Limits, clock: Cloc
         return Ok(Delivery::to_stdout(dispatch, named, clock));
     }
     let specs = config.hooks.iter().filter_map(|hook| hook.spec.clone()).collect();
-    Delivery::to_hooks(dispatch, specs, limits, clock).context("hooks cannot be run")
+    let hooks = match spawner {
+        None => Hooks::new(specs, limits.clone(), clock),
+        Some(spawner) => Hooks::with_spawner(specs, limits.clone(), clock, spawner),
+    };
+    Ok(Delivery::to_hooks(dispatch, hooks.context("hooks cannot be run")?, limits, clock))
 }
 
 fn run_live(options: Live) -> Result<()> {
+    if let Some(socket) = options.spawner {
+        return run_spawner(&options, socket);
+    }
+    // Whatever this process becomes.
+    let (us, _) = user::started_as();
     let options = Arc::new(options);
-    let config = options.config()?;
+    let mut config = options.config()?;
     let log = Log::start(config.log.level, config.log.format)?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
+    let (mut spawner, mut steward, mut separate) = (None, None, None);
+    if let Some(run_as) = config.daemon.run_as.take_if(|run_as| run_as.user != us) {
+        check::privilege()?;
+        let (starts, stays, gone, text) = spawner::start(spawner_command)?;
+        // Whoever runs the hooks has read them at another moment than we.
+        config = options.config_of(text.as_ref(), true)?;
+        (spawner, steward) = (Some(starts), Some(Rc::new(stays)));
+        separate = Some(Separate { run_as, gone });
+    }
     let server = server(&config)?;
     let print = options.output.invocations;
-    let read = cli::reader(Arc::clone(&options)).context("the configuration cannot be read again")?;
+    let read: Box<dyn FnMut() -> Result<Config, MergeError>> = match &steward {
+        None => {
+            Box::new(cli::reader(Arc::clone(&options)).context("the configuration cannot be read again")?)
+        }
+        Some(steward) => {
+            let (steward, options) = (Rc::clone(steward), Arc::clone(&options));
+            Box::new(move || options.config_of(steward.read()?.as_ref(), true))
+        }
+    };
     let outcome = event_loop()?.block_on(async {
         let signals = signals()?;
-        let reload = Reload { read: Box::new(read), set_level: Box::new(|level| log.set_level(level)) };
+        let reload = Reload { read, set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
-        daemon::run(config, server, signals, reload, |clock| open_delivery(&hooks, print, limits, clock))
-            .await
+        let open = |clock| open_delivery(&hooks, print, limits, clock, spawner);
+        daemon::run(config, server, signals, reload, separate, open).await
     });
+    if let Some(steward) = steward.and_then(Rc::into_inner) {
+        steward.finish();
+    }
     let left_out = log.repeats().left_out();
     if left_out > 0 {
         eprintln!("log: left_out={left_out}");
     }
     outcome
+}
+
+/// This program once more, as the one that starts hooks: what is said on the command line counts for both.
+fn spawner_command(socket: RawFd) -> Command {
+    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    let mut command = Command::new(program);
+    command.arg0("dhcp-observer: spawner").args(std::env::args_os().skip(1)).stdin(Stdio::null());
+    command.arg("--spawner").arg(socket.to_string());
+    command
+}
+
+/// Starts hooks for an observer that has another user, and tidies up behind it.
+fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
+    user::started_as();
+    let socket = spawner::take_over(socket).context("--spawner is for the observer's own use")?;
+    let config = options.config()?;
+    let _log = Log::start(config.log.level, config.log.format)?;
+    hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
+    let interfaces: Vec<_> = config.interfaces.iter().map(|interface| interface.name.clone()).collect();
+    let read = || {
+        let text = options.text().map_err(|error| error.to_string())?;
+        let config = options.config_of(text.as_ref(), false).map_err(|error| error.to_string())?;
+        let hooks = config.hooks.into_iter();
+        let hooks = hooks.filter_map(|hook| Some((hook.spec?, hook.dialect))).collect();
+        Ok(Rules { hooks, text })
+    };
+    let ends_well = event_loop()?.block_on(spawner::serve(socket, read))?;
+    if ends_well {
+        control::server::remove(&config.control.socket);
+        if let Some(pins) = &config.pins {
+            pin::tidy(&pins.bpffs, &pin::instance(pins.instance.as_deref(), &interfaces)?);
+        }
+    }
+    Ok(())
 }
 
 /// A word for each SIGINT or SIGTERM, and one for any number of SIGHUP that were not heeded yet.
@@ -193,7 +267,7 @@ fn run_replay(options: &Replay) -> Result<()> {
     let runtime = event_loop()?;
     // A file can wait, so nothing needs to be dropped.
     let limits = hook::Limits { max_queued_per_subject: usize::MAX, ..config.limits.into() };
-    let mut delivery = open_delivery(&config, options.output.invocations, limits, Clock::new())?;
+    let mut delivery = open_delivery(&config, options.output.invocations, limits, Clock::new(), None)?;
     let replay_options = replay::Options {
         interface: Interface { index: options.iface_index, name: options.iface_name.clone() },
         answers: options.answers.into(),

@@ -273,7 +273,7 @@ impl Capture {
         let mut loaded = load(options, shelf.as_ref().map(Shelf::directory));
         if let (Err(error), Some(refused)) = (&loaded, shelf.take_if(|_| loaded.is_err())) {
             // A kernel or a security module may refuse pins alone.
-            let (path, message) = (refused.directory().to_owned(), error.to_string());
+            let (path, message) = (refused.shown().to_owned(), error.to_string());
             news.push(Change::Unpinned { error: PinError::Object { path, message } });
             drop(refused);
             loaded = load(options, None);
@@ -327,7 +327,8 @@ impl Capture {
             return Err(error);
         }
         capture.programs.left.remove_rest();
-        capture.news.extend(pins.map(|directory| Change::Pinned { directory }));
+        let shown = capture.shelf.as_ref().map(|shelf| shelf.shown().to_owned());
+        capture.news.extend(shown.map(|directory| Change::Pinned { directory }));
         capture.take_over(left, options.promiscuous);
         match rewound {
             Ok(Rewound::NotNeeded | Rewound::Forward(_)) => {}

@@ -9,12 +9,15 @@ use tracing::level_filters::LevelFilter;
 
 use super::{AttachArg, Cli, Kea, Live, Output, Replay};
 use crate::capture::live::Attach;
-use crate::config::file::{Config, DEFAULT_PATH, Given, Hook, Interface, Problems, Server, Socket};
+use crate::config::file::{
+    Config, DEFAULT_PATH, Daemon, Given, Hook, Interface, Problems, Server, Socket, Text,
+};
 use crate::control;
 use crate::dialect::{self, DialectName};
 use crate::dispatch::{Filter, Words};
 use crate::hook::isolation::{StockScript, refuse_stock_script};
-use crate::hook::{Exposure, ProgramError, Spec, resolve_program};
+use crate::hook::spawner::Lost;
+use crate::hook::{Credentials, Exposure, Program, ProgramError, Spec, resolve_program};
 
 /// The name of the one hook of a command line.
 const SCRIPT: &str = "script";
@@ -37,6 +40,9 @@ pub enum MergeError {
     /// Others could change the script of the command line.
     #[error("{}, or allow it with --allow-writable", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Exposed(Vec<Exposure>),
+    /// Who was to read it has not.
+    #[error(transparent)]
+    Spawner(#[from] Lost),
     /// The working directory is gone.
     #[error("the working directory cannot be found out: {0}")]
     Directory(std::io::Error),
@@ -82,9 +88,27 @@ impl Live {
     ///
     /// Everything that is wrong with the file, or the first thing that is wrong with the command line.
     pub fn config(&self) -> Result<Config, MergeError> {
-        let given = Given { interface: !self.iface.is_empty(), hook: self.output.is_given() };
-        let mut config = match self.file()? {
-            Some(path) => Config::read(&path, given)?,
+        self.config_of(self.text()?.as_ref(), false)
+    }
+
+    /// The configuration file as it is now, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or there is none and the command line does not say enough by itself.
+    pub fn text(&self) -> Result<Option<Text>, MergeError> {
+        Ok(self.file()?.map(|path| Text::read(&path)).transpose()?)
+    }
+
+    /// What holds with this file. `looked_at` says that everything which it names was looked at already, by who may see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Live::config`].
+    pub fn config_of(&self, file: Option<&Text>, looked_at: bool) -> Result<Config, MergeError> {
+        let given = Given { interface: !self.iface.is_empty(), hook: self.output.is_given(), looked_at };
+        let mut config = match file {
+            Some(Text { path, octets }) => Config::parse(path, octets, given)?,
             None => Config::default(),
         };
         if !self.iface.is_empty() {
@@ -119,14 +143,23 @@ impl Live {
         config.control.metrics = self.metrics.or(config.control.metrics);
         config.pins = self.pins.clone().into();
         self.state.apply(&mut config.store);
+        self.daemon(&mut config.daemon)?;
         if self.output.invocations {
             // Who only looks takes nothing from the daemon.
             config.store.directory = None;
         }
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
-        self.output.apply(&mut config, self.hook_timeout, self.hook_retries)?;
+        self.output.apply(&mut config, self.hook_timeout, self.hook_retries, looked_at)?;
         Ok(config)
+    }
+
+    fn daemon(&self, daemon: &mut Daemon) -> Result<(), Error> {
+        let Some(user) = &self.user else { return Ok(()) };
+        let found = Credentials::look_up(Some(user), self.group.as_deref());
+        let wrong = |error| usage(ErrorKind::ValueValidation, &format!("--user, --group: {error}"));
+        daemon.run_as = Some(found.map_err(wrong)?);
+        Ok(())
     }
 }
 
@@ -138,7 +171,9 @@ impl Replay {
     /// Everything that is wrong with the file, or the first thing that is wrong with the command line.
     pub fn config(&self) -> Result<Config, MergeError> {
         let mut config = match &self.config {
-            Some(path) => Config::read(path, Given { interface: true, hook: self.output.is_given() })?,
+            Some(path) => {
+                Config::read(path, Given { interface: true, hook: self.output.is_given(), looked_at: false })?
+            }
             None if self.output.is_given() => Config::default(),
             None => {
                 let what =
@@ -148,7 +183,7 @@ impl Replay {
         };
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
-        self.output.apply(&mut config, None, None)?;
+        self.output.apply(&mut config, None, None, false)?;
         Ok(config)
     }
 }
@@ -182,6 +217,7 @@ impl Output {
         config: &mut Config,
         timeout: Option<Duration>,
         retries: Option<u32>,
+        looked_at: bool,
     ) -> Result<(), MergeError> {
         let has_hooks = !config.hooks.is_empty();
         if has_hooks || self.script.is_none() {
@@ -205,14 +241,11 @@ impl Output {
         let mut spec = None;
         if let Some(script) = &self.script {
             let cwd = std::env::current_dir().map_err(MergeError::Directory)?;
-            let program = resolve_program(script, &cwd)?;
-            refuse_stock_script(&cwd.join(script))?;
-            config.warnings.extend(program.warnings().iter().map(ToString::to_string));
-            let exposures = program.exposures(None);
-            if !self.allow_writable && !exposures.is_empty() {
-                return Err(MergeError::Exposed(exposures));
-            }
-            config.warnings.extend(exposures.iter().map(ToString::to_string));
+            let program = if looked_at {
+                Program::looked_at(script, &cwd)?
+            } else {
+                self.look_at(script, &cwd, &mut config.warnings)?
+            };
             // Exactly as Kea runs its script: nothing is added to its environment.
             let mut whole = Spec::new(SCRIPT, program);
             let dialect = self.dialect.map_or(DialectName::default(), Into::into);
@@ -233,6 +266,21 @@ impl Output {
             spec,
         });
         Ok(())
+    }
+}
+
+impl Output {
+    /// The script, if it may be run.
+    fn look_at(&self, script: &Path, cwd: &Path, warnings: &mut Vec<String>) -> Result<Program, MergeError> {
+        let program = resolve_program(script, cwd)?;
+        refuse_stock_script(&cwd.join(script))?;
+        warnings.extend(program.warnings().iter().map(ToString::to_string));
+        let exposures = program.exposures(None);
+        if !self.allow_writable && !exposures.is_empty() {
+            return Err(MergeError::Exposed(exposures));
+        }
+        warnings.extend(exposures.iter().map(ToString::to_string));
+        Ok(program)
     }
 }
 

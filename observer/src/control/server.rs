@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::peer::Peer;
-use super::{Answer, Question, Request, ask};
+use super::{Answer, DEFAULT_PATH, Question, Request, ask};
+use crate::config::file::Socket;
 
 /// The longest question, in octets.
 const LONGEST: u64 = 4_096;
@@ -108,6 +109,21 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Removes the file of a socket on which an observer has listened that could not remove it. What is no socket stays.
+pub fn remove(socket: &Socket) {
+    let path = match socket {
+        Socket::None => return,
+        Socket::Default => Path::new(DEFAULT_PATH),
+        Socket::At(path) => path,
+    };
+    // The usual place may be another observer's, which answers there.
+    let is_left = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+        && std::os::unix::net::UnixStream::connect(path).is_err();
+    if is_left {
+        let _ = fs::remove_file(path);
     }
 }
 

@@ -85,6 +85,7 @@ impl Daemon {
             control: self.config.control.clone(),
             server: std::mem::take(&mut self.config.server),
             store: std::mem::take(&mut self.config.store),
+            daemon: std::mem::take(&mut self.config.daemon),
             limits: Limits { leases, exchanges, fragments, ring_size, ..new.limits },
             ..new
         };
@@ -106,6 +107,7 @@ fn restart_only(old: &Config, new: &Config) -> Vec<&'static str> {
         ("capture", old.capture != new.capture),
         ("server", old.server != new.server),
         ("store", old.store != new.store),
+        ("daemon", old.daemon != new.daemon),
         ("control", old.control != new.control),
         ("log.format", old.log.format != new.log.format),
         ("limits.leases", old.limits.leases != new.limits.leases),

@@ -19,6 +19,7 @@ mod packed;
 pub mod reference;
 mod text;
 pub mod variable;
+pub mod vocabulary;
 
 pub use call::{Call, Dialect, Memory};
 pub use followed::DEFAULT_LIMIT;

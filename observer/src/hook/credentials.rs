@@ -33,7 +33,7 @@ pub enum CredentialsError {
 
 impl Credentials {
     /// Those of a user, by name or number, with the groups that the system's databases give it; `group` in place of the
-    /// user's own one. Without a user: ours, with this group and no others.
+    /// user's own one. Without a user: the one that has started us, with this group and no others.
     ///
     /// # Errors
     ///
@@ -42,8 +42,9 @@ impl Credentials {
     pub fn look_up(user: Option<&str>, group: Option<&str>) -> Result<Self, CredentialsError> {
         let group = group.map(group_number).transpose()?;
         let Some(name) = user else {
-            let group = group.unwrap_or_else(|| getegid().as_raw());
-            return Ok(Self { user: geteuid().as_raw(), group, groups: vec![group] });
+            let (user, own) = crate::user::started_as();
+            let group = group.unwrap_or(own);
+            return Ok(Self { user, group, groups: vec![group] });
         };
         let entry = match name.parse() {
             Ok(number) => User::from_uid(Uid::from_raw(number)),
@@ -61,7 +62,7 @@ impl Credentials {
     }
 
     /// Whether these are what we have already, so that nothing needs to be changed and no privilege is needed.
-    pub(super) fn are_ours(&self) -> bool {
+    pub fn are_ours(&self) -> bool {
         let sorted = |mut groups: Vec<u32>| {
             groups.sort_unstable();
             groups.dedup();

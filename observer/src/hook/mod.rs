@@ -21,6 +21,7 @@
 
 mod batch;
 pub mod credentials;
+mod crew;
 mod feed;
 mod foreman;
 pub mod isolation;
@@ -30,7 +31,9 @@ pub mod schedule;
 #[cfg(test)]
 mod scratch;
 pub mod spawn;
+pub mod spawner;
 pub mod spec;
+mod staff;
 mod stream;
 mod watch;
 mod worker;

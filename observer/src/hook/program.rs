@@ -29,6 +29,18 @@ pub struct Program {
 }
 
 impl Program {
+    /// One that somebody else has looked at, who may see what we may not. A relative `path` begins at `cwd`.
+    ///
+    /// # Errors
+    ///
+    /// When the path cannot be given to the kernel.
+    pub fn looked_at(path: &Path, cwd: &Path) -> Result<Self, ProgramError> {
+        let string = |path: &Path| {
+            CString::new(path.as_os_str().as_bytes()).map_err(|_| ProgramError::Path(path.to_owned()))
+        };
+        Ok(Self { name: string(path)?, path: string(&cwd.join(path))?, warnings: Vec::new() })
+    }
+
     /// The name as it was given: the hook's argv\[0\].
     pub fn name(&self) -> &CStr {
         &self.name

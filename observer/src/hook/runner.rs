@@ -14,7 +14,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::hash::Hash;
 use std::io;
-use std::sync::mpsc::Sender;
 use std::task::{Context, Poll};
 
 use child::Child;
@@ -23,11 +22,12 @@ use lane::{Lane, Task};
 pub use progress::{Call, Progress, Refused};
 use tokio::sync::mpsc;
 
-use super::foreman::Foreman;
+use super::crew::Crew;
 use super::schedule::{Counters, LaneId, Limits, Schedule};
-use super::spawn::keep_statuses;
+use super::spawner::Spawner;
 use super::spec::Spec;
-use super::worker::{self, Order, Report, Run};
+use super::staff::Staff;
+use super::worker::{Report, Run};
 use crate::clock::Clock;
 use crate::status;
 use crate::time::Timestamp;
@@ -46,10 +46,9 @@ pub struct Hooks<K, I> {
     order: Vec<LaneId>,
     children: HashMap<Run, Child<I>>,
     clock: Clock,
-    foreman: Foreman,
-    places: Vec<Sender<Order>>,
-    idle: Vec<usize>,
-    report_sender: mpsc::UnboundedSender<Report>,
+    staff: Staff,
+    /// Ends of what could not even be ordered.
+    unstarted: VecDeque<Report>,
     /// At most one Started and one Ended per place are on their way, for a place is used again only after its Ended was
     /// taken.
     reports: mpsc::UnboundedReceiver<Report>,
@@ -71,18 +70,40 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     ///
     /// When `/dev/null` cannot be opened, there is no room for a thread, or there are no namespaces for an isolated hook.
     pub fn new(specs: Vec<Spec>, limits: Limits, clock: Clock) -> io::Result<Self> {
-        keep_statuses();
-        let (report_sender, reports) = mpsc::unbounded_channel();
+        let (crew, reports) = Crew::new(clock)?;
+        Self::with_staff(specs, limits, clock, Staff::Threads(crew), reports)
+    }
+
+    /// The same with processes that a spawner starts, which has read the same hooks in the same order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hooks::new`], and when the spawner has ended.
+    pub fn with_spawner(
+        specs: Vec<Spec>,
+        limits: Limits,
+        clock: Clock,
+        spawner: Spawner,
+    ) -> io::Result<Self> {
+        let (link, reports) = spawner.hire(clock);
+        Self::with_staff(specs, limits, clock, Staff::Process(link), reports)
+    }
+
+    fn with_staff(
+        specs: Vec<Spec>,
+        limits: Limits,
+        clock: Clock,
+        staff: Staff,
+        reports: mpsc::UnboundedReceiver<Report>,
+    ) -> io::Result<Self> {
         let mut hooks = Self {
             schedule: Schedule::new(limits),
             lanes: Vec::new(),
             order: Vec::new(),
             children: HashMap::new(),
             clock,
-            foreman: Foreman::start()?,
-            places: Vec::new(),
-            idle: Vec::new(),
-            report_sender,
+            staff,
+            unstarted: VecDeque::new(),
             reports,
             news: VecDeque::new(),
             durations: HookDurations::default(),
@@ -101,11 +122,18 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     pub fn replace(&mut self, specs: Vec<Spec>) -> io::Result<()> {
         let mut fresh = Vec::new();
         let mut order = Vec::new();
-        for spec in specs {
+        for (place, spec) in specs.into_iter().enumerate() {
             let kept = self.order.iter().find(|id| self.lane(**id).is_some_and(|lane| lane.spec == spec));
             order.push(kept.copied());
-            if kept.is_none() {
-                fresh.push(Lane::<I>::prepare(spec, self.clock, &self.report_sender, &self.foreman)?);
+            if kept.is_some() {
+                continue;
+            }
+            match self.staff.prepare(place, &spec) {
+                Ok(tool) => fresh.push((spec, tool)),
+                Err(error) => {
+                    fresh.into_iter().for_each(|(_, tool)| self.staff.retire(tool));
+                    return Err(error);
+                }
             }
         }
         for id in std::mem::take(&mut self.order) {
@@ -117,11 +145,11 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         for kept in order {
             let id = match kept {
                 Some(id) => Some(id),
-                None => fresh.next().map(|(spec, means)| {
+                None => fresh.next().map(|(spec, tool)| {
                     // The latest of that name, if it is still there.
                     let before = self.lanes.iter().rev().find(|lane| lane.spec.name == spec.name);
                     let before = before.map(|lane| lane.id);
-                    let lane = Lane::new(&mut self.schedule, spec, means, before);
+                    let lane = Lane::new(&mut self.schedule, spec, tool, before);
                     let id = lane.id;
                     self.lanes.push(lane);
                     id
@@ -179,7 +207,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             if let Some(news) = self.try_progress() {
                 return Poll::Ready(news);
             }
-            // Not closed while we hold a sender ourselves.
+            // Closed when a spawner has ended, which its own word tells.
             if let Poll::Ready(Some(report)) = self.reports.poll_recv(context) {
                 self.apply(report);
                 continue;
@@ -197,7 +225,8 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
                 self.durations.note(&news, self.clock.now());
                 return Some(news);
             }
-            if let Ok(report) = self.reports.try_recv() {
+            let unstarted = self.unstarted.pop_front();
+            if let Some(report) = unstarted.or_else(|| self.reports.try_recv().ok()) {
                 self.apply(report);
             } else if !self.serve_wires() {
                 return None;
@@ -347,10 +376,10 @@ impl<K, I> Drop for Hooks<K, I> {
                 }
             }
         }
-        self.children
-            .values()
-            .filter(|child| child.ended)
-            .filter_map(|child| child.pid)
-            .for_each(worker::collect);
+        for (run, child) in &self.children {
+            if let (true, Some(pid)) = (child.ended, child.pid) {
+                self.staff.collect(*run, pid);
+            }
+        }
     }
 }

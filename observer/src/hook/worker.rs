@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::feed;
@@ -31,7 +32,7 @@ use crate::time::Timestamp;
 const STACK: usize = 256 * 1024;
 
 /// One process or the attempt to start it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Run {
     /// An attempt of a job, by the schedule's count.
     Job(JobId, u32),

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::geteuid;
 
 use super::OpenError;
+use crate::hook::Credentials;
+use crate::user;
 
 /// The database in the state directory.
 pub const DATABASE: &str = "observer.db";
@@ -37,11 +38,11 @@ impl Directory {
             return Err(unusable(ErrorKind::NotADirectory.into()));
         }
         let insecure = |why| Err(OpenError::Insecure { path: path.to_path_buf(), why });
-        let ours = geteuid().as_raw();
+        let ours = user::file_user().as_raw();
         if metadata.uid() != ours {
             return insecure(format!(
-                "it belongs to user {}, and this process is user {ours}; give it away with chown, or name another with \
-                 --state-dir",
+                "it belongs to user {}, and its files are to be user {ours}'s; give it away with chown, or name another with \
+                 --state-dir or another --user",
                 metadata.uid()
             ));
         }
@@ -133,6 +134,17 @@ fn lock(directory: &Path) -> Result<Flock<File>, OpenError> {
         }
         Err((_, errno)) => Err(unusable(errno.into())),
     }
+}
+
+/// Makes the directory, if it is missing, and gives it to the user that will hold it.
+///
+/// # Errors
+///
+/// When it cannot be made or given away.
+pub fn give_away(path: &Path, to: &Credentials) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::Unusable { path: path.to_path_buf(), source };
+    make(path).map_err(unusable)?;
+    user::give_away(path, to).map_err(unusable)
 }
 
 /// Whether a process holds the directory now.

@@ -5,4 +5,5 @@ mod bench;
 mod detached;
 mod gaps;
 mod killed;
+mod unstored;
 mod upgrade;

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::mem::size_of;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -13,7 +13,7 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 
 use super::PinError;
 
@@ -38,7 +38,7 @@ pub fn prepare(bpffs: &Path) -> Result<PathBuf, PinError> {
             .map_err(|errno| not_there(errno.into()))?;
     }
     let ours = ours(bpffs);
-    private_directory(&ours)?;
+    private_directory(&ours, None)?;
     Ok(ours)
 }
 
@@ -47,26 +47,44 @@ pub fn is_bpffs(path: &Path) -> io::Result<bool> {
     Ok(statfs(path)?.filesystem_type() == BPF_FS_MAGIC)
 }
 
+/// Root, where we are: what is below our own directory may have been an observer's with another user, and is taken back.
+pub fn almighty() -> Option<Uid> {
+    Some(geteuid()).filter(|user| user.is_root())
+}
+
 /// Makes a directory that only we can enter, or makes sure that the one that is there is such a one: a bpffs may be
-/// writable by everyone.
-pub fn private_directory(path: &Path) -> Result<(), PinError> {
+/// writable by everyone. One in a directory of ours is given to `owner` first.
+pub fn private_directory(path: &Path, owner: Option<Uid>) -> Result<(), PinError> {
     let failed = |source| PinError::Directory { path: path.to_owned(), source };
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
     }
+    if let Some(owner) = owner {
+        lchown(path, Some(owner.as_raw()), None).map_err(failed)?;
+    }
     let found = fs::symlink_metadata(path).map_err(failed)?;
-    if !found.is_dir() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
+    if !found.is_dir() || found.uid() != owner.unwrap_or_else(geteuid).as_raw() || found.mode() & 0o077 != 0 {
         return Err(PinError::Untrusted { path: path.to_owned() });
     }
     Ok(())
+}
+
+/// Gives an instance's directory, which is held, and those of its versions to another user. Nobody but us has a way to
+/// them, so they are what we have made.
+pub fn give_away(held: &File, path: &Path, owner: Uid) -> Result<(), PinError> {
+    let failed = |source| PinError::Directory { path: path.to_owned(), source };
+    for version in entries(path) {
+        lchown(&version, Some(owner.as_raw()), None).map_err(failed)?;
+    }
+    fchown(held, Some(owner.as_raw()), None).map_err(failed)
 }
 
 /// Makes an instance's directory and holds it until the process ends, however it ends. `None` when another process
 /// holds it.
 pub fn hold(path: &Path) -> Result<Option<Flock<File>>, PinError> {
     loop {
-        private_directory(path)?;
+        private_directory(path, almighty())?;
         match lock(path) {
             Ok(held) => {
                 // Whoever held it before may have removed it meanwhile, and then we hold what nobody can find.

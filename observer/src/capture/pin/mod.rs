@@ -15,9 +15,11 @@ pub mod state;
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::Flock;
+use nix::unistd::Uid;
 use thiserror::Error;
 
 use self::left::{Left, LeftLinks};
@@ -37,11 +39,13 @@ pub struct Options {
     pub instance: Option<String>,
     /// Whether everything stays pinned and attached at a clean exit, for the next observer to go on with.
     pub keep: bool,
+    /// Whose it is to be, where not ours: who will have no way into the bpffs itself.
+    pub owner: Option<Uid>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bpffs: bpffs::CONVENTIONAL.into(), instance: None, keep: false }
+        Self { bpffs: bpffs::CONVENTIONAL.into(), instance: None, keep: false, owner: None }
     }
 }
 
@@ -99,6 +103,8 @@ pub fn instance(given: Option<&str>, interfaces: &[String]) -> Result<String, Pi
 pub struct Shelf {
     instance: PathBuf,
     version: PathBuf,
+    /// What people call the version's directory.
+    shown: PathBuf,
     state: StateMap,
     keep: bool,
     /// Whether the ring can be thrown away: not before the one that was left is known to be read.
@@ -117,17 +123,31 @@ impl Shelf {
         let ours = bpffs::prepare(&options.bpffs)?;
         let instance = ours.join(instance(options.instance.as_deref(), interfaces)?);
         let Some(lock) = bpffs::hold(&instance)? else { return Err(PinError::InUse { path: instance }) };
+        let shown = instance.join(version);
+        let instance = match options.owner {
+            None => instance,
+            Some(owner) => {
+                bpffs::give_away(&lock, &instance, owner)?;
+                // The same directory for whoever has the descriptor, wherever else the path leads through.
+                PathBuf::from(format!("/proc/self/fd/{}", lock.as_raw_fd()))
+            }
+        };
         let version = instance.join(version);
         let (left, links) = left::find(&instance, &version, attach);
-        bpffs::private_directory(&version)?;
+        bpffs::private_directory(&version, options.owner.or_else(bpffs::almighty))?;
         let state = StateMap::make(&version)?;
         let clear = left.is_empty();
-        Ok((Self { instance, version, state, keep: options.keep, clear, _lock: lock }, left, links))
+        Ok((Self { instance, version, shown, state, keep: options.keep, clear, _lock: lock }, left, links))
     }
 
     /// Where everything of this version is pinned.
     pub fn directory(&self) -> &Path {
         &self.version
+    }
+
+    /// The same as people call it.
+    pub fn shown(&self) -> &Path {
+        &self.shown
     }
 
     /// Whether what is pinned stays at a clean exit.
@@ -144,6 +164,12 @@ impl Shelf {
     pub fn remember(&mut self, state: &State) -> Result<(), aya::maps::MapError> {
         self.state.write(state)
     }
+}
+
+/// Removes an instance's directory that its observer has emptied, but could not remove. Nothing happens to one that is not
+/// empty, or not there.
+pub fn tidy(bpffs: &Path, instance: &str) {
+    let _ = fs::remove_dir(bpffs::ours(bpffs).join(instance));
 }
 
 impl Drop for Shelf {

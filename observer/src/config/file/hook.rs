@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -172,13 +172,18 @@ fn read_command(
         }
         return (None, Vec::new());
     };
-    let program = match resolve_program(&path, &PathBuf::from("/")) {
+    let looks = section.reader.looks;
+    let cwd = Path::new("/");
+    let program = match if looks { resolve_program(&path, cwd) } else { Program::looked_at(&path, cwd) } {
         Ok(program) => program,
         Err(error) => {
             section.wrong(at, "command", error.to_string());
             return (None, arguments);
         }
     };
+    if !looks {
+        return (Some(program), arguments);
+    }
     if !isolated {
         // An interpreter is given the script as an argument.
         let scripts =
@@ -307,7 +312,7 @@ fn read_attributes(section: &Section<'_, '_>) -> Attributes {
     }
 }
 
-fn read_credentials(section: &Section<'_, '_>) -> Option<Credentials> {
+pub(super) fn read_credentials(section: &Section<'_, '_>) -> Option<Credentials> {
     let expected = |what| format!("the name or number of a {what}");
     let user = section.get("user", &expected("user"), value::name_or_number);
     let group = section.get("group", &expected("group"), value::name_or_number);
@@ -340,6 +345,7 @@ fn read_credentials(section: &Section<'_, '_>) -> Option<Credentials> {
 fn read_directory(section: &Section<'_, '_>) -> Option<CString> {
     let directory = section.get("directory", "an absolute path", value::absolute)?;
     match std::fs::metadata(&directory.value) {
+        _ if !section.reader.looks => {}
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => {
             section.wrong(directory.at, "directory", format!("{} is no directory", directory.value.display()))

@@ -19,12 +19,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Gid;
+use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 use tracing::level_filters::LevelFilter;
 
 use super::{HostnameFrom, KeaVersion};
 use crate::capture::live::Attach;
 use crate::capture::pin;
+use crate::hook::Credentials;
 use crate::logging::Format;
 use crate::store;
 use crate::tracker::{Answers, network};
@@ -65,6 +67,8 @@ pub struct Config {
     pub store: Store,
     /// `[control]`
     pub control: Control,
+    /// `[daemon]`
+    pub daemon: Daemon,
     /// `[log]`
     pub log: Log,
     /// What an administrator should know, though it is no reason not to start.
@@ -218,6 +222,13 @@ impl Store {
     }
 }
 
+/// `[daemon]`: the process itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Daemon {
+    /// The user that it becomes before it looks at the first frame; hooks do not. `None`: it stays who has started it.
+    pub run_as: Option<Credentials>,
+}
+
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -240,6 +251,31 @@ pub struct Given {
     pub interface: bool,
     /// A hook, or none is needed.
     pub hook: bool,
+    /// That programs, directories and other files which it names were looked at already, by who may see them.
+    pub looked_at: bool,
+}
+
+/// A configuration file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    #[serde(with = "serde_bytes")]
+    pub octets: Vec<u8>,
+}
+
+impl Text {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is too long to be a configuration.
+    pub fn read(path: &Path) -> Result<Self, Problems> {
+        let alone = |message| Problems(vec![Problem { place: None, message }]);
+        let octets = read_octets(path).map_err(|message| alone(format!("{}: {message}", path.display())))?;
+        Ok(Self { path: path.to_owned(), octets })
+    }
 }
 
 impl Config {
@@ -255,9 +291,8 @@ impl Config {
     ///
     /// Everything that is wrong with it.
     pub fn read(path: &Path, given: Given) -> Result<Self, Problems> {
-        let alone = |message| Problems(vec![Problem { place: None, message }]);
-        let text = read_text(path).map_err(|message| alone(format!("{}: {message}", path.display())))?;
-        Self::parse(path, &text, given)
+        let Text { path, octets } = Text::read(path)?;
+        Self::parse(&path, &octets, given)
     }
 
     /// The same for the text of a file that was read already.
@@ -271,12 +306,12 @@ impl Config {
             Err(error) => {
                 let sound = std::str::from_utf8(text.get(..error.valid_up_to()).unwrap_or_default())
                     .unwrap_or_default();
-                let reader = Reader::new(path, sound);
+                let reader = Reader::new(path, sound, false);
                 reader.wrong(sound.len(), "this is no UTF-8");
                 return Err(Problems(reader.problems()));
             }
         };
-        let reader = Reader::new(path, text);
+        let reader = Reader::new(path, text, !given.looked_at);
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             for error in errors {
@@ -303,6 +338,7 @@ impl Config {
             limits: top.table("limits").map(|section| sections::limits(&section)).unwrap_or_default(),
             store: top.table("store").map(|section| sections::store(&section)).unwrap_or_default(),
             control: top.table("control").map(|section| sections::control(&section)).unwrap_or_default(),
+            daemon: top.table("daemon").map(|section| sections::daemon(&section)).unwrap_or_default(),
             log: top.table("log").map(|section| sections::log(&section)).unwrap_or_default(),
             ..Self::default()
         };
@@ -349,7 +385,7 @@ impl Config {
 }
 
 /// Reads a file that is not too long.
-fn read_text(path: &Path) -> Result<Vec<u8>, String> {
+fn read_octets(path: &Path) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(LONGEST + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;

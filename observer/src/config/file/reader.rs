@@ -23,13 +23,15 @@ pub(super) struct Reader<'a> {
     /// Where each line begins, in octets.
     lines: Vec<usize>,
     problems: RefCell<Vec<(usize, Problem)>>,
+    /// Whether programs, directories and other files that it names are to be looked at.
+    pub(super) looks: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: &Path, text: &'a str) -> Self {
+    pub(super) fn new(file: &Path, text: &'a str, looks: bool) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
         let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { file: Arc::from(file), text, lines, problems: RefCell::default() }
+        Self { file: Arc::from(file), text, lines, problems: RefCell::default(), looks }
     }
 
     /// The line and column of an octet.

@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::reader::{At, Section};
 use super::value::{self, DURATION};
-use super::{Capture, Control, Interface, Limits, Log, Server, Socket, Store};
+use super::{Capture, Control, Daemon, Interface, Limits, Log, Server, Socket, Store};
 use crate::capture::live::Attach;
 use crate::config::{HostnameFrom, KeaVersion, kea};
 use crate::control;
@@ -86,18 +86,19 @@ pub(super) fn server(section: &Section<'_, '_>) -> Server {
     let values = |paths: Vec<At<PathBuf>>| paths.into_iter().map(|path| path.value).collect::<Vec<_>>();
     // Each file says itself where it is wrong.
     let mut are_sound = true;
-    for At { value: path, at } in &configs {
+    let looks = section.reader.looks;
+    for At { value: path, at } in configs.iter().filter(|_| looks) {
         if let Err(error) = kea::load(std::slice::from_ref(path), kea_version) {
             are_sound = false;
             section.reader.wrong_elsewhere(*at, error.to_string());
         }
     }
-    for At { value: path, at } in &seeds {
+    for At { value: path, at } in seeds.iter().filter(|_| looks) {
         if let Err(error) = seed::check(std::slice::from_ref(path)) {
             section.reader.wrong_elsewhere(*at, error.to_string());
         }
     }
-    let first = configs.first().map(|path| path.at).filter(|_| are_sound);
+    let first = configs.first().map(|path| path.at).filter(|_| are_sound && looks);
     let (kea_config, seed) = (values(configs), values(seeds));
     if let (Some(at), Err(error)) = (first, kea::load(&kea_config, kea_version)) {
         section.reader.wrong_elsewhere(at, error.to_string());
@@ -199,6 +200,16 @@ pub(super) fn control(section: &Section<'_, '_>) -> Control {
         group: found,
         metrics: metrics.map(|metrics| metrics.value),
     }
+}
+
+/// `[daemon]`
+pub(super) fn daemon(section: &Section<'_, '_>) -> Daemon {
+    let run_as = super::hook::read_credentials(section);
+    if !section.has("user") && section.has("group") {
+        section.wrong(section.at_of("group"), "group", "counts with user only");
+    }
+    section.finish();
+    Daemon { run_as }
 }
 
 /// `[log]`

@@ -224,7 +224,10 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
 fn a_file_without_interface_or_hook_says_so_unless_they_are_given_elsewhere() {
     let words: Vec<_> = parse("").unwrap_err().lines().collect();
     assert!(words[0].contains("[[interface]]") && words[1].contains("[[hook]]"), "{words:?}");
-    assert!(Config::parse(Path::new("c.toml"), b"", Given { interface: true, hook: true }).is_ok());
+    assert!(
+        Config::parse(Path::new("c.toml"), b"", Given { interface: true, hook: true, ..Given::default() })
+            .is_ok()
+    );
     let lists = parse("interface = 1\nhook = [1]\n").unwrap_err().to_string();
     assert!(lists.contains("c.toml:1:13: interface") && lists.contains("write [[hook]]"), "{lists}");
 }

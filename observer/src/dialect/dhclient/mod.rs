@@ -13,6 +13,7 @@ mod options6;
 mod spaces;
 mod suspect;
 mod telling;
+pub(super) use telling::PATH;
 mod v4;
 mod v6;
 mod values;

@@ -10,7 +10,7 @@ use crate::tracker::{Event, LeaseEvent, Place, Subject};
 use super::values::Values;
 
 /// Where dhclient lets its script look for programs (Debian's build).
-const PATH: &str = "/usr/sbin:/sbin:/bin:/usr/sbin:/usr/bin";
+pub(in crate::dialect) const PATH: &str = "/usr/sbin:/sbin:/bin:/usr/sbin:/usr/bin";
 
 /// One call in the making.
 pub(super) struct Telling<'a> {

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tracing::{debug, warn};
 
-use super::super::foreman::Foreman;
 use super::super::schedule::Ended;
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
@@ -17,7 +15,6 @@ pub(super) struct Child<I> {
     pub(super) hook: Arc<str>,
     /// The call that it is for, if it is for one.
     pub(super) call: Option<ChildCall<I>>,
-    pub(super) place: Option<usize>,
     pub(super) pid: Option<Pid>,
     pub(super) started: Timestamp,
     /// SIGTERM was sent, and SIGKILL will be: the process stays a zombie until then to keep the group's id.
@@ -37,7 +34,7 @@ pub(super) struct ChildCall<I> {
 
 impl<I> Child<I> {
     pub(super) fn new(hook: Arc<str>, call: Option<ChildCall<I>>, now: Timestamp) -> Self {
-        Self { hook, call, place: None, pid: None, started: now, terminated: false, ended: false }
+        Self { hook, call, pid: None, started: now, terminated: false, ended: false }
     }
 
     /// The hook point: the first argument of the call.
@@ -52,14 +49,6 @@ impl<I> Child<I> {
 
     pub(super) fn pid(&self) -> Option<i32> {
         self.pid.map(Pid::as_raw)
-    }
-
-    /// Signals the process group. The caller knows that the leader has not been collected, so the id is still its own.
-    pub(super) fn signal(&self, foreman: &Foreman, signal: Signal) {
-        let Some(pid) = self.pid else { return };
-        if let Err(errno) = foreman.signal(pid, signal) {
-            warn!(hook = %self.hook, pid = pid.as_raw(), %signal, %errno, "hook could not be signalled");
-        }
     }
 
     pub(super) fn log_signal(&self, what: &'static str) {

@@ -1,21 +1,14 @@
 //! One hook: its rules, its program, and what its mode needs.
 
 use std::hash::Hash;
-use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
-
-use tokio::sync::mpsc;
 
 use super::super::batch::Batches;
-use super::super::foreman::Foreman;
+use super::super::crew::Tool;
 use super::super::schedule::{Discipline, JobId, LaneId, LaneRules, Schedule, Tried};
-use super::super::spawn::Launcher;
 use super::super::spec::{Mode, Spec};
 use super::super::stream::Stream;
-use super::super::worker::{Order, Report};
 use super::wires::Wires;
-use crate::clock::Clock;
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
 
@@ -49,18 +42,10 @@ pub(super) struct Lane<I> {
     pub(super) id: LaneId,
     pub(super) spec: Spec,
     pub(super) name: Arc<str>,
-    pub(super) means: Means,
+    pub(super) tool: Tool,
     /// Is not of the configuration any more, and goes when its work is done.
     pub(super) retired: bool,
     pub(super) engine: Engine<I>,
-}
-
-/// With what its processes are started.
-#[derive(Clone, Debug)]
-pub(super) struct Means {
-    pub(super) launcher: Arc<Launcher>,
-    /// The worker of an isolated hook, which is no other hook's; its namespaces go with the hook.
-    pub(super) worker: Option<Sender<Order>>,
 }
 
 /// What a mode needs beside the schedule.
@@ -72,22 +57,10 @@ pub(super) enum Engine<I> {
 }
 
 impl<I: Clone> Lane<I> {
-    /// What may fail about a lane, before there is one.
-    pub(super) fn prepare(
-        spec: Spec,
-        clock: Clock,
-        reports: &mpsc::UnboundedSender<Report>,
-        foreman: &Foreman,
-    ) -> io::Result<(Spec, Means)> {
-        let launcher = Arc::new(Launcher::new(&spec)?);
-        let isolated = spec.attributes.isolated.then(|| foreman.isolated_worker(clock, reports.clone()));
-        Ok((spec, Means { launcher, worker: isolated.transpose()? }))
-    }
-
     pub(super) fn new<K: Clone + Eq + Hash>(
         schedule: &mut Schedule<K, Task<I>>,
         spec: Spec,
-        means: Means,
+        tool: Tool,
         successor_of: Option<LaneId>,
     ) -> Self {
         let mut limits = spec.limits.clone();
@@ -107,7 +80,7 @@ impl<I: Clone> Lane<I> {
         let rules = LaneRules { limits: rules_limits, independent: spec.independent, discipline };
         let id = schedule.add_lane(rules, successor_of);
         let name = Arc::from(spec.name.as_str());
-        Self { id, spec, name, means, retired: false, engine }
+        Self { id, spec, name, tool, retired: false, engine }
     }
 }
 

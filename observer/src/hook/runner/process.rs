@@ -9,13 +9,15 @@ use std::task::Context;
 use tracing::{debug, warn};
 
 use super::super::batch::{self, Batches};
+use super::super::crew::Tool;
 use super::super::schedule::{Command, Ended, LaneId, Step, Verdict};
+use super::super::staff::Staff;
 use super::super::stream::{self, Flight, Stream};
 use super::super::watch::Signal;
-use super::super::worker::{self, Order, Report, Run, Work};
+use super::super::worker::{Report, Run, Work};
 use super::Hooks;
 use super::child::{Child, ChildCall};
-use super::lane::{Engine, Means, Ride, Task};
+use super::lane::{Engine, Ride, Task};
 use super::progress::Progress;
 use super::wires::{Heard, Wires};
 use crate::dialect::json;
@@ -50,7 +52,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     /// Removes lanes of an earlier configuration that have done their work. Says whether there were any: another one may
     /// have waited for that.
     fn forget_retired(&mut self) -> bool {
-        let schedule = &mut self.schedule;
+        let Self { schedule, staff, .. } = self;
         let before = self.lanes.len();
         self.lanes.retain(|lane| {
             if !lane.retired || !schedule.is_lane_empty(lane.id) {
@@ -59,6 +61,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             let gone = lane.is_gone();
             if gone {
                 schedule.remove_lane(lane.id);
+                staff.retire(lane.tool);
             }
             !gone
         });
@@ -89,14 +92,14 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
 
     fn start_call(&mut self, lane: LaneId, run: Run, task: Task<I>, attempt: u32) {
         let Some(lane) = self.lane(lane) else { return };
-        let (hook, means) = (Arc::clone(&lane.name), lane.means.clone());
+        let (hook, tool) = (Arc::clone(&lane.name), lane.tool);
         let attempt = task.shown_attempt(attempt);
         let invocation = Arc::clone(&task.invocation);
         let work = Work::Call { invocation, event: task.event, attempt };
         let Task { tag, event, invocation, .. } = task;
         let call = ChildCall { tag, event, attempt, invocation };
         let child = Child::new(hook, Some(call), self.clock.now());
-        self.start(run, child, means, work);
+        self.start(run, child, tool, work);
     }
 
     /// Takes in calls, and does what there is to do for their batch.
@@ -112,14 +115,13 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
                 let tried = task.tried;
                 batches.handle_call(now, Ride { job, task }, tried);
             }
-            let (id, hook, means) = (lane.id, &lane.name, &lane.means);
+            let (id, hook, tool) = (lane.id, &lane.name, lane.tool);
             match batches.poll_command() {
                 None => return,
                 Some(batch::Command::Start { life }) => {
                     let lines = rendered(batches);
                     let child = Child::new(Arc::clone(hook), None, now);
-                    let means = means.clone();
-                    self.start(Run::Lane(id, life), child, means, Work::Batch(lines));
+                    self.start(Run::Lane(id, life), child, tool, Work::Batch(lines));
                 }
                 Some(batch::Command::Signal(signal)) => self.signal(id, signal),
             }
@@ -154,13 +156,13 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             match stream.poll_command(now) {
                 None => return,
                 Some(stream::Command::Start { life }) => {
-                    let (hook, means) = (Arc::clone(&lane.name), lane.means.clone());
+                    let (hook, tool) = (Arc::clone(&lane.name), lane.tool);
                     let run = Run::Lane(id, life);
                     let child = Child::new(hook, None, now);
                     match Wires::open() {
                         Ok((ours, stdin, stdout)) => {
                             *wires = Some(Box::new(ours));
-                            self.start(run, child, means, Work::Stream(stdin, stdout));
+                            self.start(run, child, tool, Work::Stream(stdin, stdout));
                         }
                         Err(errno) => {
                             self.children.insert(run, child);
@@ -178,45 +180,14 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         }
     }
 
-    fn start(&mut self, run: Run, mut child: Child<I>, means: Means, work: Work) {
-        let Means { launcher, worker } = means;
-        let order = Order { run, launcher, work };
-        // A worker goes away only when it panics; then its place is not used again.
-        let refused = if let Some(orders) = worker {
-            orders.send(order).is_err().then_some(Errno::ESRCH)
-        } else {
-            match self.place() {
-                Ok(place) => {
-                    let sent = self.places.get(place).is_some_and(|orders| orders.send(order).is_ok());
-                    child.place = sent.then_some(place);
-                    (!sent).then_some(Errno::EAGAIN)
-                }
-                Err(errno) => Some(errno),
-            }
-        };
+    fn start(&mut self, run: Run, child: Child<I>, tool: Tool, work: Work) {
         self.children.insert(run, child);
-        if let Some(errno) = refused {
-            self.could_not_start(run, errno);
-        }
+        self.staff.start(run, tool, work);
     }
 
     fn could_not_start(&mut self, run: Run, errno: Errno) {
         let ended = Ended::CouldNotStart(Step::Process, errno);
-        // The receiver is ours, so it is there.
-        let _ = self.report_sender.send(Report::Ended { run, ended, at: self.clock.now() });
-    }
-
-    /// A worker without an order, a new one if there is none.
-    fn place(&mut self) -> Result<usize, Errno> {
-        if let Some(place) = self.idle.pop() {
-            return Ok(place);
-        }
-        let sender = self
-            .foreman
-            .worker(self.clock, self.report_sender.clone())
-            .map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
-        self.places.push(sender);
-        Ok(self.places.len() - 1)
+        self.unstarted.push_back(Report::Ended { run, ended, at: self.clock.now() });
     }
 
     fn signal(&mut self, lane: LaneId, signal: Signal) {
@@ -238,7 +209,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         let Some(child) = self.children.get_mut(&run) else { return };
         child.terminated = true;
         child.log_signal("hook took too long: SIGTERM to its process group");
-        child.signal(&self.foreman, signal::Signal::SIGTERM);
+        signalled(&mut self.staff, run, child, signal::Signal::SIGTERM);
     }
 
     fn kill(&mut self, run: Run) {
@@ -247,7 +218,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         if !child.ended {
             child.log_signal("hook did not end on SIGTERM: SIGKILL to its process group");
         }
-        child.signal(&self.foreman, signal::Signal::SIGKILL);
+        signalled(&mut self.staff, run, child, signal::Signal::SIGKILL);
         if child.ended {
             self.forget(run);
         }
@@ -256,7 +227,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
     /// Collects the process of an attempt that has ended. After this no signal can be sent to it.
     fn forget(&mut self, run: Run) {
         if let Some(pid) = self.children.remove(&run).and_then(|child| child.pid) {
-            worker::collect(pid);
+            self.staff.collect(run, pid);
         }
     }
 
@@ -287,7 +258,7 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
                 let Some(child) = self.children.get_mut(&run) else { return };
                 child.ended = true;
                 child.log_end(ended, at);
-                self.idle.extend(child.place.take());
+                self.staff.ended(run);
                 let hook = Arc::clone(&child.hook);
                 let call = child.call.as_ref().map(|call| (call.tag.clone(), call.event, call.attempt));
                 if !child.terminated {
@@ -434,6 +405,14 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             }
         }
         ready
+    }
+}
+
+/// Signals the process group of a process that has not been collected.
+fn signalled<I>(staff: &mut Staff, run: Run, child: &Child<I>, signal: signal::Signal) {
+    let Some(pid) = child.pid else { return };
+    if let Err(errno) = staff.signal(run, pid, signal) {
+        warn!(hook = %child.hook, pid = pid.as_raw(), %signal, %errno, "hook could not be signalled");
     }
 }
 

@@ -425,7 +425,7 @@ async fn five_hundred_hooks_side_by_side_leave_nothing_behind() {
             },
             () = tokio::time::sleep(Duration::from_micros(100)) => cancelled += 1,
         }
-        assert!(hooks.running() <= 16 && hooks.places.len() <= 16);
+        assert!(hooks.running() <= 16 && hooks.staff.workers() <= 16);
     }
     assert!(cancelled > 0);
     assert_eq!(pids.len(), 500);

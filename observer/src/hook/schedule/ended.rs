@@ -1,5 +1,6 @@
 //! How one attempt to run a hook ended.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use nix::errno::Errno;
@@ -20,7 +21,7 @@ pub enum Ended {
 }
 
 /// The steps on the way to a process, of which any may fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// A thread, a pipe or a process for it.
     Process,

@@ -4,10 +4,19 @@ use super::attempts::Attempts;
 use super::ended::Ended;
 use super::lane::LaneId;
 use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A job's name, unique within one schedule and increasing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId(pub(super) u64);
+
+#[cfg(test)]
+impl JobId {
+    /// For tests of what only passes it on.
+    pub(in crate::hook) const fn test(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// What the shell must now do.
 #[derive(Clone, Debug, PartialEq, Eq)]

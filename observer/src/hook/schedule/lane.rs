@@ -1,5 +1,6 @@
 //! One hook's part of the schedule.
 
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 use super::counters::Counters;
@@ -7,7 +8,7 @@ use super::job::JobId;
 use super::limits::LaneLimits;
 
 /// A lane's name, unique within one schedule and increasing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LaneId(pub(super) u32);
 
 impl LaneId {

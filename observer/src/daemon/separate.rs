@@ -1,0 +1,60 @@
+//! An observer with a user of its own: what is handed over to that user, and the moment of becoming it.
+
+use anyhow::{Context, Result};
+use nix::unistd::Uid;
+use tracing::info;
+
+use crate::hook::Credentials;
+use crate::hook::spawner::Gone;
+use crate::seal;
+use crate::store;
+use crate::user::{self, Files};
+
+/// As whom to observe, and word of the end of the process that has kept what hooks need.
+#[derive(Debug)]
+pub struct Separate {
+    /// The user.
+    pub run_as: Credentials,
+    /// Heard when there is nobody left to start hooks.
+    pub gone: Gone,
+}
+
+impl Separate {
+    /// Whose the pins are to be.
+    pub(super) const fn owner(&self) -> Uid {
+        Uid::from_raw(self.run_as.user)
+    }
+
+    /// Gives the state directory away. While the result lives, files are made and opened as the user.
+    pub(super) fn store(&self, options: &store::Options) -> Result<Files> {
+        store::give_away(&options.directory, &self.run_as)?;
+        self.files()
+    }
+
+    /// While the result lives, files are made and opened as the user.
+    pub(super) fn files(&self) -> Result<Files> {
+        Files::of(&self.run_as).with_context(|| self.no_right())
+    }
+
+    /// Becomes the user for good, with these capabilities and without system calls that are not needed any more.
+    pub(super) fn drop_privileges(self, keep: u64) -> Result<Gone> {
+        user::become_for_good(&self.run_as, keep).with_context(|| self.no_right())?;
+        seal::seal().context("system calls cannot be given up")?;
+        let Credentials { user, group, .. } = self.run_as;
+        info!("from here on as user {user}, group {group}");
+        Ok(self.gone)
+    }
+
+    fn no_right(&self) -> String {
+        format!("this process cannot become user {}: --user needs root", self.run_as.user)
+    }
+}
+
+/// Waits for the end of the spawner; for ever, where there is none.
+pub(super) async fn gone(gone: Option<&mut Gone>) {
+    match gone {
+        // Whether it has said so or is gone without a word.
+        Some(gone) => drop(gone.await),
+        None => std::future::pending().await,
+    }
+}

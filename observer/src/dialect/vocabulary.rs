@@ -1,0 +1,99 @@
+//! Which variables the calls of a dialect can have, for whoever passes them on without trusting whom he has them from.
+
+use super::DialectName;
+use super::dhclient;
+
+/// Beginnings of the names of Kea's variables, but for those in [`KEA_WHOLE`].
+const KEA: [&str; 15] = [
+    "QUERY4_",
+    "QUERY6_",
+    "SUBNET4_",
+    "SUBNET6_",
+    "PKT4_",
+    "PKT6_",
+    "LEASE4_",
+    "LEASE6_",
+    "LEASES4_",
+    "LEASES6_",
+    "DELETED_LEASES4_",
+    "DELETED_LEASES6_",
+    "NEW_LEASE6_",
+    "OLD_LEASE6_",
+    "REMOVE_",
+];
+/// Kea's other variables.
+const KEA_WHOLE: [&str; 1] = ["ADDRESS6"];
+/// The same of dhclient's, behind which is what an option is called.
+const DHCLIENT: [&str; 4] = ["new_", "old_", "cur_", "requested_"];
+const DHCLIENT_WHOLE: [&str; 3] = ["reason", "interface", "dad_wait_time"];
+const DNSMASQ: [&str; 1] = ["DNSMASQ_"];
+/// Ours, in every dialect.
+const OURS: &str = "OBSERVER_";
+
+/// Whether a call of this dialect can have this variable, a `NAME=value`.
+pub fn has(dialect: DialectName, variable: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b'=', variable) else { return false };
+    let (name, value) = variable.split_at(end);
+    let Ok(name) = std::str::from_utf8(name) else { return false };
+    let (beginnings, whole): (&[&str], &[&str]) = match dialect {
+        DialectName::Kea => (&KEA, &KEA_WHOLE),
+        DialectName::Dhclient => (&DHCLIENT, &DHCLIENT_WHOLE),
+        DialectName::Eventhook => (&[], &[]),
+        DialectName::Dnsmasq => (&DNSMASQ, &[]),
+    };
+    // dhclient sets this one itself, always to the same.
+    let is_path = dialect == DialectName::Dhclient
+        && name == "PATH"
+        && value.get(1..) == Some(dhclient::PATH.as_bytes());
+    is_path
+        || name.starts_with(OURS)
+        || whole.contains(&name)
+        || beginnings.iter().any(|beginning| name.starts_with(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::reference;
+
+    #[test]
+    fn what_is_documented_is_there() {
+        for row in reference::reference() {
+            let variable = format!("{}=value", row.name);
+            assert!(has(DialectName::Kea, variable.as_bytes()), "{variable}");
+        }
+    }
+
+    #[test]
+    fn what_changes_how_a_program_runs_is_not() {
+        for dialect in DialectName::ALL {
+            for variable in [
+                "LD_PRELOAD=/tmp/x",
+                "PATH=/tmp",
+                "BASH_ENV=/tmp/x",
+                "IFS=:",
+                "PYTHONPATH=.",
+                "PERL5OPT=-x",
+                "=",
+                "new",
+                "",
+            ] {
+                assert!(!has(dialect, variable.as_bytes()), "{dialect}: {variable}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_dialect_has_its_own_words() {
+        for (dialect, variable) in [
+            (DialectName::Dhclient, "new_ip_address=192.0.2.1"),
+            (DialectName::Dhclient, "reason=BOUND"),
+            (DialectName::Dnsmasq, "DNSMASQ_INTERFACE=eth0"),
+            (DialectName::Kea, "LEASES4_AT0_ADDRESS=192.0.2.1"),
+        ] {
+            for other in DialectName::ALL {
+                assert_eq!(has(other, variable.as_bytes()), other == dialect, "{other}: {variable}");
+            }
+        }
+    }
+}

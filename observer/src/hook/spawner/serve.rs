@@ -1,0 +1,221 @@
+//! The spawner's end: orders are carried out as far as they are in order.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::socket::MsgFlags;
+use nix::unistd::Pid;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::{error, warn};
+
+use super::super::crew::{Crew, Tool};
+use super::super::schedule::{Ended, Step};
+use super::super::spec::Spec;
+use super::super::worker::{self, Report, Run, Work};
+use super::channel::{self, Incoming};
+use super::message::{Course, Order, With, Word};
+use crate::clock::Clock;
+use crate::config::file::Text;
+use crate::dialect::invocation::{Invocation, Strings};
+use crate::dialect::{DialectName, vocabulary};
+
+/// What a spawner knows from its own reading.
+#[derive(Debug)]
+pub struct Rules {
+    /// The hooks in their order, and whose words their calls have.
+    pub hooks: Vec<(Spec, DialectName)>,
+    /// The configuration file, where there is one.
+    pub text: Option<Text>,
+}
+
+/// Serves an observer until it ends. `read` reads the configuration; the result says whether the observer ended as it
+/// should.
+///
+/// # Errors
+///
+/// When the system has no room for it.
+pub async fn serve(socket: OwnedFd, read: impl FnMut() -> Result<Rules, String>) -> Result<bool> {
+    // Who ends the observer ends us, by the end of the socket; a terminal tells both.
+    for ignored in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGPIPE] {
+        // SAFETY: no code of ours runs in a handler. Hooks have every signal at its default.
+        unsafe { signal(ignored, SigHandler::SigIgn) }.context("signals cannot be ignored")?;
+    }
+    attend(socket, read).await
+}
+
+/// The same without regard to signals.
+pub(super) async fn attend(socket: OwnedFd, read: impl FnMut() -> Result<Rules, String>) -> Result<bool> {
+    let clock = Clock::new();
+    let (crew, reports) = Crew::new(clock).context("no threads for hooks")?;
+    // SAFETY: the descriptor is open, and the same, for as long as the event loop has it.
+    let socket = unsafe { AsyncFd::register(socket) }.context("the observer cannot be heard")?;
+    let desk = Desk {
+        read,
+        hooks: Vec::new(),
+        crew,
+        clock,
+        dialects: HashMap::new(),
+        processes: HashMap::new(),
+        words: Vec::new(),
+    };
+    desk.run(&socket, reports).await
+}
+
+/// The state of a spawner.
+struct Desk<R> {
+    read: R,
+    /// As they were read last.
+    hooks: Vec<(Spec, DialectName)>,
+    crew: Crew,
+    clock: Clock,
+    dialects: HashMap<Tool, (Arc<str>, DialectName)>,
+    /// Those that were started and not collected.
+    processes: HashMap<Run, Pid>,
+    /// What is to be said.
+    words: Vec<Word>,
+}
+
+impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
+    async fn run(
+        mut self,
+        socket: &AsyncFd<OwnedFd>,
+        mut reports: UnboundedReceiver<Report>,
+    ) -> Result<bool> {
+        let mut incoming = Incoming::default();
+        loop {
+            tokio::select! {
+                guard = socket.readable() => {
+                    let mut guard = guard?;
+                    match incoming.read(socket.as_fd(), MsgFlags::MSG_DONTWAIT) {
+                        Ok(true) => {}
+                        Ok(false) => return Ok(false),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+                        Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Some(report) = reports.recv() => self.handle_report(&report),
+            }
+            loop {
+                let Some(octets) = incoming.take().context("an order that cannot be")? else { break };
+                let order: Order<'_> =
+                    postcard::from_bytes(octets).context("an order that cannot be understood")?;
+                if matches!(order, Order::Finish) {
+                    return Ok(true);
+                }
+                let piped = matches!(order, Order::Start { with: With::Stream, .. });
+                let job = self.handle_order(order);
+                let pipes = if piped { incoming.descriptor().zip(incoming.descriptor()) } else { None };
+                if let Some((run, tool, work)) = job {
+                    match (work, pipes) {
+                        (Some(work), _) => self.crew.start(run, tool, work),
+                        (None, Some((stdin, stdout))) => {
+                            self.crew.start(run, tool, Work::Stream(stdin, stdout));
+                        }
+                        (None, None) => self.refuse(run, Errno::EBADF),
+                    }
+                }
+            }
+            for word in self.words.drain(..) {
+                // The observer reads all the time, and what it has not read yet is little: this does not wait long.
+                match channel::send(socket.as_fd(), &word, &[]) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+
+    fn handle_report(&mut self, report: &Report) {
+        if let Report::Started { run, pid, .. } = *report {
+            self.processes.insert(run, pid);
+        }
+        self.words.push(Word::of_report(report, self.clock));
+    }
+
+    /// What is to be started for it, if anything is; without work, with the pipes that came with it.
+    fn handle_order(&mut self, order: Order<'_>) -> Option<(Run, Tool, Option<Work>)> {
+        match order {
+            Order::Read => {
+                let read = (self.read)().map(|Rules { hooks, text }| {
+                    self.hooks = hooks;
+                    text
+                });
+                self.words.push(Word::Configuration(read));
+            }
+            Order::Prepare(place) => {
+                let prepared = self.prepare(place);
+                self.words.push(Word::Prepared(prepared));
+            }
+            Order::Retire(tool) => {
+                self.dialects.remove(&tool);
+                self.crew.retire(tool);
+            }
+            Order::Start { run, tool, with } => match self.work(tool, with) {
+                Ok(work) => return Some((run, tool, work)),
+                Err(errno) => self.refuse(run, errno),
+            },
+            Order::Ended(run) => self.crew.ended(run),
+            Order::Signal(run, number) => self.signal(run, number),
+            Order::Collect(run) => {
+                if let Some(pid) = self.processes.remove(&run) {
+                    worker::collect(pid);
+                }
+            }
+            // Whoever runs this has seen to it.
+            Order::Finish => {}
+        }
+        None
+    }
+
+    fn prepare(&mut self, place: u32) -> Result<Tool, String> {
+        let hook = usize::try_from(place).ok().and_then(|place| self.hooks.get(place));
+        let (spec, dialect) = hook.ok_or("there is no such hook")?;
+        let tool = self.crew.prepare(spec).map_err(|error| error.to_string())?;
+        self.dialects.insert(tool, (Arc::from(spec.name.as_str()), *dialect));
+        Ok(tool)
+    }
+
+    /// What a process is to be started with, if that is in order.
+    fn work(&self, tool: Tool, with: With<'_>) -> Result<Option<Work>, Errno> {
+        let (hook, dialect) = self.dialects.get(&tool).ok_or(Errno::ENOENT)?;
+        match with {
+            With::Stream => Ok(None),
+            With::Batch(lines) => Ok(Some(Work::Batch(lines.into_owned()))),
+            With::Call { arguments, environment, event, attempt } => {
+                let environment = Strings::from_block(&environment);
+                if let Some(strange) =
+                    environment.iter().find(|word| !vocabulary::has(*dialect, word.to_bytes()))
+                {
+                    error!(%hook, "refused: {strange:?} is no variable of this hook's dialect");
+                    return Err(Errno::EPERM);
+                }
+                let arguments = Strings::from_block(&arguments);
+                // The moment is of no account for a process.
+                let invocation = Arc::new(Invocation { at: self.clock.now(), arguments, environment });
+                Ok(Some(Work::Call { invocation, event, attempt }))
+            }
+        }
+    }
+
+    fn refuse(&mut self, run: Run, errno: Errno) {
+        let ended = Course::from(Ended::CouldNotStart(Step::Process, errno));
+        self.words.push(Word::Ended { run, ended, at: self.clock.boot_nanos(self.clock.now()) });
+    }
+
+    /// Only what was started here, and is not collected, can be meant.
+    fn signal(&self, run: Run, number: i32) {
+        let Some(&process) = self.processes.get(&run) else { return };
+        let sent = Signal::try_from(number).and_then(|signal| self.crew.signal(process, signal));
+        if let Err(errno) = sent {
+            warn!(pid = process.as_raw(), number, %errno, "hook could not be signalled");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+use std::collections::VecDeque;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
+
+use super::super::crew::Tool;
+use super::super::program::resolve_program;
+use super::super::schedule::{JobId, Step};
+use super::super::scratch::Scratch;
+use super::super::spec::{Mode, Spec};
+use super::super::worker::Run;
+use super::channel::{self, Incoming};
+use super::message::{Course, Order, With, Word};
+use super::serve::{Rules, attend};
+use crate::dialect::DialectName;
+use crate::dialect::invocation::Strings;
+
+/// How long anything may take on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// An observer that says whatever the test says.
+struct Observer {
+    socket: OwnedFd,
+    words: mpsc::Receiver<Word>,
+    seen: VecDeque<Word>,
+    end: thread::JoinHandle<Result<bool, String>>,
+}
+
+/// A spawner that reads these hooks, each time the next list.
+fn spawner(mut hooks: Vec<Vec<(Spec, DialectName)>>) -> Observer {
+    let pair = || socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let (socket, theirs) = pair();
+    hooks.reverse();
+    let end = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let read = move || {
+            let hooks = hooks.pop().ok_or("c.toml:1:1: something is wrong")?;
+            Ok(Rules { hooks, text: None })
+        };
+        runtime.block_on(attend(theirs, read)).map_err(|error| format!("{error:#}"))
+    });
+    let (sender, words) = mpsc::channel();
+    let heard = socket.try_clone().unwrap();
+    thread::spawn(move || {
+        let mut incoming = Incoming::default();
+        while let Ok(true) = incoming.read(heard.as_fd(), MsgFlags::empty()) {
+            while let Some(octets) = incoming.take().unwrap() {
+                let _ = sender.send(postcard::from_bytes(octets).unwrap());
+            }
+        }
+    });
+    Observer { socket, words, seen: VecDeque::new(), end }
+}
+
+impl Observer {
+    fn say(&self, order: &Order<'_>) {
+        channel::send(self.socket.as_fd(), order, &[]).unwrap();
+    }
+
+    fn hear(&mut self) -> Word {
+        self.seen.pop_front().unwrap_or_else(|| self.words.recv_timeout(SOON).unwrap())
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        self.say(&Order::Read);
+        match self.hear() {
+            Word::Configuration(read) => read.map(|_| ()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn prepare(&mut self, place: u32) -> Result<Tool, String> {
+        self.say(&Order::Prepare(place));
+        match self.hear() {
+            Word::Prepared(prepared) => prepared,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn call(&self, run: Run, tool: Tool, variables: &[&str]) {
+        let mut environment = Strings::default();
+        variables.iter().for_each(|variable| environment.push(variable.as_bytes()));
+        let mut arguments = Strings::default();
+        arguments.push(b"leases4_committed");
+        let (arguments, environment) = (arguments.block().into(), environment.block().into());
+        let with = With::Call { arguments, environment, event: 7, attempt: 2 };
+        self.say(&Order::Start { run, tool, with });
+    }
+
+    /// How a process ended, and whether it had begun.
+    fn end_of(&mut self, run: Run) -> (bool, Course) {
+        let mut had_begun = false;
+        loop {
+            match self.hear() {
+                Word::Started { run: of, .. } if of == run => had_begun = true,
+                Word::Ended { run: of, ended, .. } if of == run => {
+                    self.say(&Order::Ended(run));
+                    self.say(&Order::Collect(run));
+                    return (had_begun, ended);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn close(self) -> Result<bool, String> {
+        nix::sys::socket::shutdown(
+            std::os::fd::AsRawFd::as_raw_fd(&self.socket),
+            nix::sys::socket::Shutdown::Both,
+        )
+        .unwrap();
+        self.end.join().unwrap()
+    }
+}
+
+fn run(number: u64) -> Run {
+    Run::Job(JobId::test(number), 1)
+}
+
+fn hook(scratch: &Scratch, text: &str) -> (Spec, DialectName) {
+    let path = scratch.script("hook", text);
+    (Spec::new("hook", resolve_program(&path, scratch.path()).unwrap()), DialectName::Kea)
+}
+
+#[test]
+fn what_is_in_order_is_carried_out() {
+    let scratch = Scratch::new();
+    let told = scratch.path().join("told");
+    let text = format!("#!/bin/sh\n{{ echo \"$*\"; env | sort; }} >{told:?}\nexit 3\n");
+    let mut observer = spawner(vec![vec![hook(&scratch, &text)]]);
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    let long = format!("LEASES4_AT0_HOSTNAME={}", "x".repeat(100_000));
+    observer.call(run(1), tool, &["QUERY4_TYPE=DHCPREQUEST", &long]);
+    assert!(matches!(observer.end_of(run(1)), (true, Course::Exited(3))));
+    let told = std::fs::read_to_string(told).unwrap();
+    let mut lines = told.lines().filter(|line| !line.starts_with("PWD=") && !line.starts_with("_="));
+    assert_eq!(lines.next(), Some("leases4_committed"));
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [&long, "OBSERVER_ATTEMPT=2", "OBSERVER_EVENT_ID=7", "QUERY4_TYPE=DHCPREQUEST"]
+    );
+    assert_eq!(observer.close(), Ok(false));
+}
+
+#[test]
+fn variables_that_are_no_words_of_the_dialect_start_nothing() {
+    let scratch = Scratch::new();
+    let told = scratch.path().join("told");
+    let mut observer = spawner(vec![vec![hook(&scratch, &format!("#!/bin/sh\ntouch {told:?}\n"))]]);
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    for variables in [
+        &["QUERY4_TYPE=X", "LD_PRELOAD=/tmp/evil.so"][..],
+        &["PATH=/tmp"],
+        &["BASH_ENV=/tmp/evil"],
+        &["new_ip_address=192.0.2.1"],
+        &["no name"],
+    ] {
+        observer.call(run(1), tool, variables);
+        let (had_begun, ended) = observer.end_of(run(1));
+        let refused =
+            matches!(ended, Course::CouldNotStart(Step::Process, errno) if errno == Errno::EPERM as i32);
+        assert!(refused && !had_begun, "{variables:?}: {ended:?}");
+    }
+    assert!(!told.exists());
+    // Nor does a tool that there is not, or is not any more.
+    observer.say(&Order::Retire(tool));
+    for tool in [tool, Tool(77)] {
+        observer.call(run(2), tool, &[]);
+        assert!(matches!(observer.end_of(run(2)), (false, Course::CouldNotStart(..))));
+    }
+}
+
+#[test]
+fn hooks_are_those_that_it_has_read_itself() {
+    let scratch = Scratch::new();
+    let (first, second) = (hook(&scratch, "#!/bin/sh\nexit 1\n"), hook(&scratch, "#!/bin/sh\nexit 2\n"));
+    let mut observer = spawner(vec![vec![first], vec![second.clone(), second]]);
+    assert!(observer.prepare(0).unwrap_err().contains("no such hook"));
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    assert!(observer.prepare(1).is_err());
+    observer.read().unwrap();
+    observer.prepare(1).unwrap();
+    // What is wrong with a third reading is said, and what was read before holds.
+    assert!(observer.read().unwrap_err().contains("something is wrong"));
+    observer.prepare(1).unwrap();
+    observer.call(run(1), tool, &[]);
+    assert!(matches!(observer.end_of(run(1)), (true, Course::Exited(_))));
+}
+
+#[test]
+fn only_its_own_processes_are_signalled() {
+    let scratch = Scratch::new();
+    let mut observer = spawner(vec![vec![hook(&scratch, "#!/bin/sh\nexec sleep 1000\n")]]);
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    observer.call(run(1), tool, &[]);
+    // Of these there are none.
+    observer.say(&Order::Signal(run(2), Signal::SIGKILL as i32));
+    observer.say(&Order::Collect(run(2)));
+    assert!(matches!(observer.hear(), Word::Started { run: of, .. } if of == run(1)));
+    observer.say(&Order::Signal(run(1), 9_999));
+    observer.say(&Order::Signal(run(1), Signal::SIGTERM as i32));
+    let (_, ended) = observer.end_of(run(1));
+    assert!(matches!(ended, Course::Signalled(signal) if signal == Signal::SIGTERM as i32), "{ended:?}");
+}
+
+#[test]
+fn the_ends_of_pipes_travel_with_their_message() {
+    let scratch = Scratch::new();
+    let (mut spec, dialect) = hook(&scratch, "#!/bin/sh\nexec sed -u s/^/heard:/\n");
+    spec.mode = Mode::Stream { window: 1 };
+    let mut observer = spawner(vec![vec![(spec, dialect)]]);
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    let (stdin, ours) = nix::unistd::pipe().unwrap();
+    let (output, stdout) = nix::unistd::pipe().unwrap();
+    let order = Order::Start { run: run(1), tool, with: With::Stream };
+    channel::send(observer.socket.as_fd(), &order, &[stdin.as_fd(), stdout.as_fd()]).unwrap();
+    drop((stdin, stdout));
+    std::io::Write::write_all(&mut std::fs::File::from(ours), b"a\nb\n").unwrap();
+    let heard = std::io::read_to_string(std::fs::File::from(output)).unwrap();
+    assert_eq!(heard, "heard:a\nheard:b\n");
+    assert!(matches!(observer.end_of(run(1)), (true, Course::Exited(0))));
+    // Without them there is nothing to start.
+    observer.say(&Order::Start { run: run(2), tool, with: With::Stream });
+    assert!(matches!(observer.end_of(run(2)), (false, Course::CouldNotStart(..))));
+}
+
+#[test]
+fn a_batch_may_be_longer_than_any_buffer() {
+    let scratch = Scratch::new();
+    let told = scratch.path().join("told");
+    let (mut spec, dialect) = hook(&scratch, &format!("#!/bin/sh\nwc -c >{told:?}\n"));
+    spec.arguments = vec![CString::new("-x").unwrap()];
+    let mut observer = spawner(vec![vec![(spec, dialect)]]);
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    let with = With::Batch(vec![b'x'; 5_000_000].into());
+    observer.say(&Order::Start { run: run(1), tool, with });
+    assert!(matches!(observer.end_of(run(1)), (true, Course::Exited(0))));
+    assert_eq!(std::fs::read_to_string(told).unwrap().trim(), "5000000");
+}
+
+#[test]
+fn whoever_says_what_is_no_order_is_left() {
+    let observer = spawner(vec![]);
+    let octets = [8, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    nix::unistd::write(&observer.socket, &octets).unwrap();
+    let ended = observer.end.join().unwrap();
+    assert!(ended.as_ref().is_err_and(|error| error.contains("order")), "{ended:?}");
+}
+
+#[test]
+fn an_observer_that_ends_as_it_should_says_so() {
+    let observer = spawner(vec![]);
+    observer.say(&Order::Finish);
+    assert_eq!(observer.end.join().unwrap(), Ok(true));
+}
