@@ -196,7 +196,7 @@ fn capture_options(config: &Config, owner: Option<Uid>) -> Result<CaptureOptions
         promiscuous: config.capture.promiscuous,
         ebpf_log: config.capture.ebpf_log,
         wait: is_waited_for,
-        pins: config.pins.clone().map(|pins| pin::Options { owner, ..pins }),
+        pins: config.pins.options().map(|pins| pin::Options { owner, ..pins }),
         stored: None,
     })
 }

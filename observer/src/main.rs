@@ -200,7 +200,7 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
     let ends_well = event_loop()?.block_on(spawner::serve(socket, read))?;
     if ends_well {
         control::server::remove(&config.control.socket);
-        if let Some(pins) = &config.pins {
+        if let Some(pins) = config.pins.options() {
             pin::tidy(&pins.bpffs, &pin::instance(pins.instance.as_deref(), &interfaces)?);
         }
     }
