@@ -54,7 +54,8 @@ impl Drop for Files {
     }
 }
 
-/// Becomes this user, in all threads and for good, and keeps of this thread's capabilities only `keep`.
+/// Becomes this user, in all threads and for good, and keeps of this thread's capabilities only `keep`. Every thread must still
+/// have the right to: the C library ends a process whose threads would be different users.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! What a running observer may still do, and that this is enough for its work.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -23,8 +23,9 @@ const SOON: Duration = Duration::from_secs(40);
 /// linux/capability.h.
 const NET_ADMIN: u64 = 1 << 12;
 const NET_RAW: u64 = 1 << 13;
-/// A user without an entry.
+/// Users without an entry.
 const STRANGER: u32 = 65_533;
+const OWN: u32 = 65_531;
 
 /// A line of a status file of `/proc`.
 fn line<'a>(status: &'a str, name: &str) -> &'a str {
@@ -55,7 +56,7 @@ fn looking_hook(directory: &Path, name: &str, more: &str, keys: &str) -> String 
 
 /// Works with these flags, during which the event loop has `expected` and nothing else: attached, again when the interface
 /// comes back, another interface after a reload, hooks as root and as somebody else, a hook that hangs; then cleans up.
-fn work(flags: &[&str], expected: u64) {
+fn work(flags: &[&str], expected: u64, own: Option<u32>) {
     let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let told = scratch.directory("told").unwrap();
@@ -78,8 +79,15 @@ fn work(flags: &[&str], expected: u64) {
     let file = scratch.path().join("c.toml");
     fs::write(&file, format!("[[interface]]\nname = \"s0\"\n{hooks}")).unwrap();
     let state = scratch.path().join("state");
-    let words =
-        [&["--config", file.to_str().unwrap(), "--state-dir", state.to_str().unwrap()], flags].concat();
+    let control = scratch.path().join("control");
+    let [user, of] = own.map(|own| ["--user".to_owned(), own.to_string()]).unwrap_or_default();
+    let as_user: &[&str] = if own.is_some() { &[&user, &of] } else { &[] };
+    let places = [
+        ["--config", file.to_str().unwrap()],
+        ["--state-dir", state.to_str().unwrap()],
+        ["--control", control.to_str().unwrap()],
+    ];
+    let words = [places.as_flattened(), flags, as_user].concat();
     let Cable { server, client } = cable;
     let mut observer = Observer::start_with(&server.namespace, scratch.path(), "s0", &words).unwrap();
 
@@ -91,15 +99,25 @@ fn work(flags: &[&str], expected: u64) {
     }
     assert_eq!((set(&status, "CapInh"), set(&status, "CapAmb")), (0, 0), "{status}");
     assert_eq!(line(&status, "NoNewPrivs"), "1");
+    assert_eq!(line(&status, "Seccomp"), if own.is_some() { "2" } else { "0" });
+    let identities = |status: &str| ["Uid", "Gid"].map(|name| line(status, name).to_owned());
+    let own = own.map(|own| vec![own.to_string(); 4].join("\t"));
+    if let Some(own) = &own {
+        assert_eq!(identities(&status), [own.clone(), own.clone()], "{status}");
+        assert_eq!(line(&status, "Groups"), of);
+    }
 
     // A thread that has only just begun has not given up anything yet.
     wait::until("threads that have given up everything", SOON, || {
         let threads = threads(observer.pid());
         // What these keep is for hooks, and for what is configured.
-        let is_for_hooks = |name: &str| ["hook", "hook foreman", "configuration"].contains(&name);
+        let is_for_hooks =
+            |name: &str| own.is_none() && ["hook", "hook foreman", "configuration"].contains(&name);
         seen = threads.iter().map(|(name, _)| name.clone()).collect();
-        let privileged =
-            |(name, status): &(String, String)| !is_for_hooks(name) && set(status, "CapPrm") & !expected != 0;
+        let privileged = |(name, status): &(String, String)| {
+            let is_other = own.as_ref().is_some_and(|own| identities(status) != [own.clone(), own.clone()]);
+            !is_for_hooks(name) && (set(status, "CapPrm") & !expected != 0 || is_other)
+        };
         Ok((!threads.iter().any(privileged)).then_some(()))
     })
     .unwrap_or_else(|error| panic!("{error:#}: {seen:?}"));
@@ -144,7 +162,15 @@ fn work(flags: &[&str], expected: u64) {
     assert!(ended.count("hooks", "timed_out") >= 3, "{}", ended.stderr);
     assert!(!ended.stderr.contains("could not be signalled"), "{}", ended.stderr);
     assert_eq!(ended.count("kernel", "lost"), 0, "{}", ended.stderr);
-    assert!(!Path::new(&pins).exists(), "{pins} is left: {}", ended.stderr);
+    let instance = Path::new(&pins).parent().unwrap();
+    assert!(!instance.exists(), "{} is left: {}", instance.display(), ended.stderr);
+    assert!(!control.exists(), "{}", ended.stderr);
+    if own.is_some() {
+        for entry in fs::read_dir(&state).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().uid(), OWN, "{entry:?}");
+        }
+    }
     let mut tc = near.command("tc");
     let left = tc.args(["qdisc", "show", "clsact", "dev", "s0"]).output().unwrap();
     assert!(!String::from_utf8_lossy(&left.stdout).contains("clsact"), "{left:?}");
@@ -153,25 +179,43 @@ fn work(flags: &[&str], expected: u64) {
 #[test]
 fn by_links_nothing_is_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&[], 0);
+    work(&[], 0, None);
+}
+
+#[test]
+fn a_user_of_its_own_needs_nothing_by_links() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&[], 0, Some(OWN));
+}
+
+#[test]
+fn a_user_of_its_own_needs_nothing_by_xdp() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&["--attach", "xdp"], 0, Some(OWN));
+}
+
+#[test]
+fn a_user_of_its_own_keeps_for_filters_what_they_need() {
+    require!(Need::Root, Need::Program("tc"));
+    work(&["--attach", "clsact"], NET_ADMIN, Some(OWN));
 }
 
 #[test]
 fn by_xdp_nothing_is_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&["--attach", "xdp"], 0);
+    work(&["--attach", "xdp"], 0, None);
 }
 
 #[test]
 fn by_filters_the_right_to_configure_the_network_is_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&["--attach", "clsact"], NET_ADMIN);
+    work(&["--attach", "clsact"], NET_ADMIN, None);
 }
 
 #[test]
 fn in_promiscuous_mode_packet_sockets_are_needed() {
     require!(Need::Root, Need::Program("tc"));
-    work(&["--promisc"], NET_RAW);
+    work(&["--promisc"], NET_RAW, None);
 }
 
 #[test]

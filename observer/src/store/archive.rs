@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
+use nix::unistd::geteuid;
 use rusqlite::types::{ToSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Result, Row, TransactionBehavior, params};
 use tokio::sync::mpsc::unbounded_channel;
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::frame::RingPlace;
 use crate::time::Timestamp;
 use crate::tracker::{Lease4, Lease6};
+use crate::user;
 
 use super::change::StoredCall;
 use super::database::{self, Database};
@@ -305,8 +307,10 @@ impl Archive {
         let database = database.map(|database| (database, ledger));
         let mut writer = Writer::new(options, clock, session, outbox, database, known, begun);
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
-            // The directory is our own, which is enough.
-            if let Err(errno) = capabilities::give_up_all_but(0) {
+            // The directory is our own, which is enough. Where it is somebody else's, whom all threads are about to become,
+            // this one must still be able to.
+            if user::file_user() == geteuid()
+                && let Err(errno) = capabilities::give_up_all_but(0) {
                 error!("the thread of the store keeps its privileges: {errno}");
             }
             if let Some(error) = fault {
