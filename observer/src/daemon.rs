@@ -21,7 +21,7 @@ use crate::capabilities;
 use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
-use crate::capture::pin;
+use crate::capture::pin::{self, others::Other};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::config::file::Config;
@@ -308,6 +308,9 @@ impl Daemon {
 
     /// Tells the store the time now and then: the ring is empty, so nothing from before is still to come.
     fn heartbeat(&mut self) {
+        // From which ring it is filled the store is to know before the first frame: the next observer may go by another name.
+        self.delivery.set_read_up_to(self.capture.place());
+        self.commit();
         let now = self.clock.now();
         if now.since(self.noted) >= HEARTBEAT && self.delivery.has_room() {
             self.noted = now;
@@ -343,8 +346,14 @@ impl Daemon {
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
-                Change::Attached { .. } | Change::Pinned { .. } | Change::Rewound { .. } => info!("{change}"),
-                Change::Gone { .. } | Change::Unpinned { .. } | Change::ClockSet { .. } => warn!("{change}"),
+                Change::Attached { .. }
+                | Change::Pinned { .. }
+                | Change::Rewound { .. }
+                | Change::Other(Other::Adopted { .. }) => info!("{change}"),
+                Change::Gone { .. }
+                | Change::Unpinned { .. }
+                | Change::ClockSet { .. }
+                | Change::Other(Other::Abandoned { .. }) => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
         }

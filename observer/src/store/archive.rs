@@ -310,7 +310,8 @@ impl Archive {
             // The directory is our own, which is enough. Where it is somebody else's, whom all threads are about to become,
             // this one must still be able to.
             if user::file_user() == geteuid()
-                && let Err(errno) = capabilities::give_up_all_but(0) {
+                && let Err(errno) = capabilities::give_up_all_but(0)
+            {
                 error!("the thread of the store keeps its privileges: {errno}");
             }
             if let Some(error) = fault {

@@ -138,7 +138,7 @@ fn an_unknown_key_is_named_with_what_may_have_been_meant() {
 fn a_wrong_type_or_value_is_named_with_what_was_expected() {
     check("[pins]\nbpffs = \"bpf\"\n", "7:9", &["pins: bpffs: found \"bpf\"", "absolute path"]);
     check("[pins]\ninstance = \"\"\n", "7:12", &["pins: instance", "64 octets"]);
-    check("[pins]\nenabled = false\nkeep = true\n", "8:1", &["pins: keep", "enabled = false"]);
+    check("[pins]\nenabled = false\nkeep = true\n", "8:8", &["pins: keep", "enabled = false"]);
     check("timeout = \"soon\"\n", "6:11", &["hook \"a\": timeout: found \"soon\"", "\"60s\""]);
     check("nice = 20\n", "6:8", &["found 20", "from -20 to 19"]);
     check("nice = 99999999999999999999\n", "6:8", &["from -20 to 19"]);
