@@ -168,6 +168,10 @@ pub async fn run(
     };
     supervise::stopping();
     let waits = gone.is_none_or(|mut gone| gone.try_recv().is_err_and(|error| error == TryRecvError::Empty));
+    if !waits {
+        // As after any other death: the next one misses nothing.
+        daemon.capture.keep();
+    }
     daemon.finish(&mut signals.stop, waits).await;
     outcome
 }

@@ -91,3 +91,42 @@ fn filter(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgr
     let refusal = SeccompAction::Errno(errno.cast_unsigned());
     Ok(SeccompFilter::new(rules, SeccompAction::Allow, refusal, machine)?.try_into()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread;
+
+    use nix::errno::Errno;
+    use nix::sched::{CloneFlags, unshare};
+    use seccompiler::apply_filter;
+
+    use super::*;
+    use crate::capabilities;
+
+    #[test]
+    fn what_is_sealed_starts_no_program_and_goes_on_working() {
+        // On one thread alone: the other tests need theirs.
+        let sealed = thread::spawn(|| {
+            capabilities::no_new_privileges().unwrap();
+            for program in [refused().unwrap(), unknown().unwrap()] {
+                apply_filter(&program).unwrap();
+            }
+            let refused = Command::new("/bin/true").status().unwrap_err();
+            assert_eq!(refused.raw_os_error(), Some(libc::EPERM));
+            assert_eq!(unshare(CloneFlags::CLONE_NEWUSER), Err(Errno::EPERM));
+            // SAFETY: numbers; a child there could be is not made.
+            let made =
+                unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_NEWUSER | libc::SIGCHLD, 0, 0, 0, 0) };
+            assert_eq!((made, Errno::last()), (-1, Errno::EPERM));
+            // SAFETY: numbers; PTRACE_TRACEME, which always succeeds where it is not refused.
+            let traced = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+            assert_eq!((traced, Errno::last()), (-1, Errno::EPERM));
+            // Threads, files and sockets are as before.
+            assert_eq!(thread::spawn(|| 7).join().unwrap(), 7);
+            assert!(std::fs::read("/proc/self/status").is_ok());
+            assert!(std::net::UdpSocket::bind("127.0.0.1:0").is_ok());
+        });
+        sealed.join().unwrap();
+    }
+}

@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
@@ -24,6 +25,12 @@ pub fn binary() -> Result<PathBuf> {
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let found = BINARY.get_or_init(|| locate().map_err(|error| format!("{error:#}")));
     found.clone().map_err(anyhow::Error::msg)
+}
+
+/// The user that every observer of a test is to have: `DHCP_OBSERVER_TEST_USER=65531 cargo test …` tries everything that works as
+/// root with a user of the observer's own.
+pub fn every_user() -> Option<OsString> {
+    std::env::var_os("DHCP_OBSERVER_TEST_USER")
 }
 
 fn locate() -> Result<PathBuf> {
@@ -121,6 +128,11 @@ impl Observer {
         if !arguments.iter().any(|argument| ["--state-dir", "--invocations"].contains(argument)) {
             command.arg("--no-state");
         }
+        if let Some(user) = every_user()
+            && !arguments.contains(&"--user")
+        {
+            command.arg("--user").arg(user);
+        }
         if !arguments.contains(&"--control") {
             command.args(["--control", "none"]);
         }
@@ -176,6 +188,12 @@ impl Observer {
         self.process.signal(Signal::SIGKILL)?;
         self.process.wait(PATIENCE)?;
         Ok(self.process.stderr())
+    }
+
+    /// Waits for its end, which comes by itself, and gives back its log.
+    pub fn wait_for_end(mut self) -> Result<(ExitStatus, String)> {
+        let status = self.process.wait(PATIENCE)?;
+        Ok((status, self.process.stderr()))
     }
 
     /// Ends it with SIGTERM, after which it must have let its hooks end and must have exited with status 0.

@@ -1,8 +1,11 @@
 //! A directory of a test's own.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+
+use crate::observer::every_user;
 
 /// A new directory under the system's temporary one, removed when dropped, kept when the test fails.
 #[derive(Debug)]
@@ -16,6 +19,10 @@ impl Scratch {
         let template = std::env::temp_dir().join("observer-tests-XXXXXX");
         let path =
             nix::unistd::mkdtemp(&template).with_context(|| format!("mkdtemp {}", template.display()))?;
+        if every_user().is_some() {
+            // That user has its state below.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o711))?;
+        }
         Ok(Self { path })
     }
 

@@ -91,7 +91,12 @@ fn state(namespace: &Namespace) -> String {
 
 /// The thread that starts the isolated processes.
 fn isolated_thread(observer: &Observer) -> PathBuf {
-    let tasks = fs::read_dir(format!("/proc/{}/task", observer.pid())).unwrap();
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", observer.pid())).unwrap();
+    // Of the spawner, where there is one.
+    let processes =
+        std::iter::once(observer.pid().to_string()).chain(children.split_whitespace().map(str::to_owned));
+    let tasks =
+        processes.flat_map(|process| fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten());
     let is_isolated = |path: &PathBuf| {
         fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "hook-isolated")
     };

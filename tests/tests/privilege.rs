@@ -218,6 +218,171 @@ fn in_promiscuous_mode_packet_sockets_are_needed() {
     work(&["--promisc"], NET_RAW, None);
 }
 
+/// An observer with a user of its own and a store, whose hook notes its calls and then does `more`.
+struct Separate {
+    scratch: Scratch,
+    cable: Cable,
+    words: Vec<String>,
+}
+
+impl Separate {
+    fn new(more: &str) -> Self {
+        let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let script = scratch.path().join("hook.sh");
+        let told = scratch.path().join("told");
+        let note = "echo $OBSERVER_EVENT_ID $OBSERVER_ATTEMPT $1 $$";
+        fs::write(&script, format!("#!/bin/sh\n{note} >>{told:?}\n{more}\n")).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+        let words = ["--iface", "s0", "--script", &path("hook.sh"), "--state-dir", &path("state")];
+        let words = words.map(str::to_owned).to_vec();
+        Self { scratch, cable, words }
+    }
+
+    fn start(&self, more: &[&str]) -> Observer {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        Observer::start_with(&self.cable.server.namespace, self.scratch.path(), "s0", &words).unwrap()
+    }
+
+    fn replay(&self) {
+        let frames = Recording::named("kea-v4-dora").frames().unwrap();
+        replay_paced(&frames, 10.0, &self.cable.client, &self.cable.server, AnswersFrom::Observed).unwrap();
+    }
+
+    /// The calls so far, once there are so many: event, attempt, hook point, process.
+    fn told(&self, count: usize) -> Vec<Vec<String>> {
+        let path = self.scratch.path().join("told");
+        wait::until(&format!("{count} calls"), SOON, || {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let calls: Vec<Vec<_>> =
+                text.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect();
+            Ok((calls.len() >= count).then_some(calls))
+        })
+        .unwrap()
+    }
+}
+
+/// The spawner of an observer.
+fn spawner_of(observer: &Observer) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", observer.pid())).unwrap();
+    let [spawner] = children.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{children:?}") };
+    spawner.parse().unwrap()
+}
+
+fn kill(process: u32) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.try_into().unwrap()), Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn an_observer_without_its_spawner_ends_and_the_next_one_makes_its_calls() {
+    require!(Need::Root);
+    let bench = Separate::new("[ $OBSERVER_ATTEMPT != 1 ] || exec sleep 1000");
+    let observer = bench.start(&["--user", "65531"]);
+    bench.replay();
+    let first = bench.told(3);
+    kill(spawner_of(&observer));
+    let (status, log) = observer.wait_for_end().unwrap();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("the process that starts hooks has ended"), "{log}");
+    // What it had started goes on without it, as after the death of any observer.
+    for call in &first {
+        let sleeper: u32 = call[3].parse().unwrap();
+        assert!(Path::new(&format!("/proc/{sleeper}")).exists());
+        kill(sleeper);
+    }
+    let next = bench.start(&["--user", "65531"]);
+    let all = bench.told(6);
+    for call in &first {
+        let again = |other: &&Vec<String>| other[0] == call[0] && other[1] == "2";
+        assert_eq!(all.iter().filter(again).count(), 1, "{all:?}");
+    }
+    // Nothing was missed meanwhile.
+    assert!(!next.log().contains("lost"), "{}", next.log());
+    next.stop().unwrap();
+}
+
+#[test]
+fn a_spawner_without_its_observer_ends_and_leaves_hooks_alone() {
+    require!(Need::Root);
+    let bench = Separate::new("exec sleep 1000");
+    let observer = bench.start(&["--user", "65531"]);
+    bench.replay();
+    let sleeper: u32 = bench.told(1)[0][3].parse().unwrap();
+    let spawner = spawner_of(&observer);
+    // A terminal tells both; only the observer heeds it.
+    let to = nix::unistd::Pid::from_raw(spawner.try_into().unwrap());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        nix::sys::signal::kill(to, signal).unwrap();
+    }
+    assert_eq!(spawner_of(&observer), spawner);
+    observer.kill().unwrap();
+    wait::until("the end of the spawner", SOON, || {
+        Ok((!Path::new(&format!("/proc/{spawner}")).exists()).then_some(()))
+    })
+    .unwrap();
+    assert!(Path::new(&format!("/proc/{sleeper}")).exists());
+    kill(sleeper);
+    let mut detach = bench.cable.server.namespace.command(binary().unwrap().to_str().unwrap());
+    assert!(detach.args(["detach", "--iface", "s0"]).status().unwrap().success());
+}
+
+#[test]
+fn state_and_pins_pass_to_another_user_and_back() {
+    require!(Need::Root);
+    let bench = Separate::new("");
+    let owner = |name: &str| fs::metadata(bench.scratch.path().join(name)).unwrap().uid();
+    let root = bench.start(&[]);
+    bench.replay();
+    let before = bench.told(3);
+    root.stop().unwrap();
+    assert_eq!((owner("state"), owner("state/observer.db")), (0, 0));
+
+    // It has what root had, and leaves pins behind that root can go on with.
+    let other = bench.start(&["--user", "65531", "--keep"]);
+    assert_eq!((owner("state"), owner("state/observer.db")), (OWN, OWN));
+    bench.replay();
+    let after = bench.told(before.len() + 1);
+    assert!(after.iter().any(|call| call[2] == "lease4_renew"), "the leases were not known: {after:?}");
+    let ended = other.stop().unwrap();
+    assert_eq!(ended.count("kernel", "lost"), 0);
+
+    // The state is that user's now, and whoever wants it back says so.
+    let words: Vec<&str> = bench.words.iter().map(String::as_str).collect();
+    let mut refused = bench.cable.server.namespace.command(binary().unwrap().to_str().unwrap());
+    let output = refused.args(&words).args(["--control", "none"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("it belongs to user 65531") && told.contains("--user"), "{told}");
+    let shell = format!("chown -R 0:0 {:?}", bench.scratch.path().join("state"));
+    assert!(Command::new("sh").args(["-c", &shell]).status().unwrap().success());
+    let root = bench.start(&[]);
+    assert!(root.log().contains("capture is pinned in"), "{}", root.log());
+    let pinned = root.log();
+    let pins = pinned.split_once("capture is pinned in ").unwrap().1.lines().next().unwrap().trim();
+    assert_eq!(fs::metadata(pins).unwrap().uid(), 0);
+    root.stop().unwrap();
+    assert!(!Path::new(pins).exists());
+}
+
+#[test]
+fn who_is_not_root_cannot_become_somebody_else() {
+    require!(Need::Root, Need::Program("setpriv"));
+    let (scratch, cable) = (Scratch::new().unwrap(), Cable::as_recorded().unwrap());
+    chown(scratch.path(), Some(STRANGER), Some(STRANGER)).unwrap();
+    let program = scratch.path().join("dhcp-observer");
+    assert!(Command::new("cp").arg(binary().unwrap()).arg(&program).status().unwrap().success());
+    let capabilities = "+bpf,+perfmon,+net_admin";
+    let mut command = cable.server.namespace.command("setpriv");
+    command.args([format!("--reuid={STRANGER}"), format!("--regid={STRANGER}"), "--clear-groups".to_owned()]);
+    command.args(["--inh-caps", capabilities, "--ambient-caps", capabilities]).arg(&program);
+    command.args(["--iface", "s0", "--no-pin", "--no-state", "--control", "none", "--script", "/bin/true"]);
+    let output = command.args(["--user", "65531"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("cannot become user 65531: --user needs root"), "{told}");
+}
+
 #[test]
 fn who_is_not_root_and_was_given_capabilities_gives_them_up_too() {
     require!(Need::Root, Need::Program("setpriv"));

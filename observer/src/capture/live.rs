@@ -604,6 +604,13 @@ impl Capture {
         gone.iter().filter_map(|slot: &Slot| Some(Arc::clone(&slot.attachment.as_ref()?.interface))).collect()
     }
 
+    /// Has everything stay attached and pinned at the end, whatever the options say.
+    pub fn keep(&mut self) {
+        if let Some(shelf) = &mut self.shelf {
+            shelf.keep();
+        }
+    }
+
     /// Detaches from every interface, or leaves everything attached and pinned for the next observer where the options
     /// say so. What is in the ring can still be drained, and the counters read. Says whether frames still come.
     pub fn detach(&mut self) -> bool {

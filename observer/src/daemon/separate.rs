@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use nix::unistd::Uid;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::hook::Credentials;
 use crate::hook::spawner::Gone;
@@ -27,7 +27,10 @@ impl Separate {
 
     /// Gives the state directory away. While the result lives, files are made and opened as the user.
     pub(super) fn store(&self, options: &store::Options) -> Result<Files> {
-        store::give_away(&options.directory, &self.run_as)?;
+        // If it cannot be used now, who opens it as that user says so, and what that means.
+        if let Err(error) = store::give_away(&options.directory, &self.run_as) {
+            debug!("not given to user {}: {error}", self.run_as.user);
+        }
         self.files()
     }
 

@@ -23,6 +23,8 @@ const KEA: [&str; 15] = [
 ];
 /// Kea's other variables.
 const KEA_WHOLE: [&str; 1] = ["ADDRESS6"];
+/// An event hook's: it is told of one lease in Kea's words.
+const EVENTHOOK: [&str; 4] = ["QUERY4_", "QUERY6_", "LEASE4_", "LEASE6_"];
 /// The same of dhclient's, behind which is what an option is called.
 const DHCLIENT: [&str; 4] = ["new_", "old_", "cur_", "requested_"];
 const DHCLIENT_WHOLE: [&str; 3] = ["reason", "interface", "dad_wait_time"];
@@ -38,7 +40,7 @@ pub fn has(dialect: DialectName, variable: &[u8]) -> bool {
     let (beginnings, whole): (&[&str], &[&str]) = match dialect {
         DialectName::Kea => (&KEA, &KEA_WHOLE),
         DialectName::Dhclient => (&DHCLIENT, &DHCLIENT_WHOLE),
-        DialectName::Eventhook => (&[], &[]),
+        DialectName::Eventhook => (&EVENTHOOK, &[]),
         DialectName::Dnsmasq => (&DNSMASQ, &[]),
     };
     // dhclient sets this one itself, always to the same.

@@ -47,6 +47,16 @@ pub fn is_bpffs(path: &Path) -> io::Result<bool> {
     Ok(statfs(path)?.filesystem_type() == BPF_FS_MAGIC)
 }
 
+/// Makes a directory, if there is none.
+fn make(path: &Path) -> Result<(), PinError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+            Err(PinError::Directory { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Root, where we are: what is below our own directory may have been an observer's with another user, and is taken back.
 pub fn almighty() -> Option<Uid> {
     Some(geteuid()).filter(|user| user.is_root())
@@ -56,10 +66,7 @@ pub fn almighty() -> Option<Uid> {
 /// writable by everyone. One in a directory of ours is given to `owner` first.
 pub fn private_directory(path: &Path, owner: Option<Uid>) -> Result<(), PinError> {
     let failed = |source| PinError::Directory { path: path.to_owned(), source };
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => {}
-    }
+    make(path)?;
     if let Some(owner) = owner {
         lchown(path, Some(owner.as_raw()), None).map_err(failed)?;
     }
@@ -92,13 +99,15 @@ pub fn hand_over(held: &File, path: &Path, owner: Option<Uid>) -> Result<PathBuf
 /// holds it.
 pub fn hold(path: &Path) -> Result<Option<Flock<File>>, PinError> {
     loop {
-        private_directory(path, almighty())?;
+        make(path)?;
         match lock(path) {
             Ok(held) => {
                 // Whoever held it before may have removed it meanwhile, and then we hold what nobody can find.
                 let same = fs::symlink_metadata(path)
                     .is_ok_and(|found| held.metadata().is_ok_and(|ours| ours.ino() == found.ino()));
                 if same {
+                    // While another process held it, it was that one's, whoever its user is.
+                    private_directory(path, almighty())?;
                     return Ok(Some(held));
                 }
             }

@@ -172,6 +172,11 @@ impl Shelf {
         self.keep
     }
 
+    /// Has what is pinned stay there.
+    pub const fn keep(&mut self) {
+        self.keep = true;
+    }
+
     /// Says that the observer runs, and removes its pins when it ends.
     pub const fn begin(&mut self) {
         self.clear = true;
