@@ -245,7 +245,9 @@ fn steady(clock: Clock) -> Result<()> {
         let Report::Stored { up_to, durable } = report else { anyhow::bail!("{report:?}") };
         ensure!(durable, "the database cannot be written");
         let now = clock.now();
-        while let Some((_, since, call)) = waiting.pop_front_if(|(ticket, ..)| *ticket <= up_to) {
+        while waiting.front().is_some_and(|(ticket, ..)| *ticket <= up_to)
+            && let Some((_, since, call)) = waiting.pop_front()
+        {
             took.push(now.since(since));
             let result = "exit 0".to_owned();
             store.ended(call, Outcome { attempt: 1, at: now, result, then: Then::Done });

@@ -170,7 +170,7 @@ fn events_are_replayed_and_dropped() {
     let text = said(&run(&["replay", "8"], &scratch));
     assert_eq!(text, "event 8: 1 call will be made again within a second\n");
     let Report::Replay(calls) = report(&mut store) else { panic!("no replay") };
-    assert_eq!((calls.len(), calls[0].call.id.event, calls[0].attempts), (1, 8, 3));
+    assert_eq!((calls.len(), calls[0].id.event, calls[0].tried.attempts), (1, 8, 3));
     // One of several that does not exist does not keep the others from being done.
     let output = run(&["drop", "77", "9"], &scratch);
     assert_eq!(output.status.code(), Some(1));
@@ -181,7 +181,7 @@ fn events_are_replayed_and_dropped() {
     let text = said(&run(&["replay", "7"], &scratch));
     assert_eq!(text, "event 7: 1 call will be made again when the daemon starts: none is running\n");
     let mut archive = scratch.open();
-    let calls: Vec<u64> = archive.restored().calls.iter().map(|stored| stored.call.id.event).collect();
+    let calls: Vec<u64> = archive.restored().calls.iter().map(|stored| stored.id.event).collect();
     assert_eq!(calls, [7, 8]);
 }
 
