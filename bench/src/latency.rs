@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,11 +57,13 @@ pub fn measure() -> Result<()> {
     let bare = bare_latency(&hook)?;
     let ours = wire_latency(&hook, Kept::Nothing)?;
     let stored = wire_latency(&hook, Kept::InStore)?;
+    let separate = wire_latency(&hook, Kept::ByAnother)?;
     println!("  {:<44} {:>9} {:>9} {:>9}", "microseconds", "p50", "p99", "most");
     for (what, mut latencies) in [
         ("posix_spawn alone: call to start of the hook", bare),
         ("wire to start of the hook", ours),
         ("the same with the store, as it is by default", stored),
+        ("the same with store and a user of its own", separate),
     ] {
         latencies.sort_unstable();
         let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize] as f64 / 1e3;
@@ -69,14 +72,15 @@ pub fn measure() -> Result<()> {
     println!("  {EXCHANGES} exchanges, one every {} ms; aim: p50 1 ms, p99 5 ms", PACE.as_millis());
 
     // In turn, so that a noisy second falls on all of them.
-    let (mut one, mut many, mut observed, mut kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let [mut one, mut many, mut observed, mut kept, mut separate] = [const { Vec::new() }; 5];
     for _ in 0..3 {
         one.push(bare_rate(&hook, 1)?);
         many.push(bare_rate(&hook, SIDE_BY_SIDE)?);
         observed.push(observed_rate(&hook, Kept::Nothing)?);
         kept.push(observed_rate(&hook, Kept::InStore)?);
+        separate.push(observed_rate(&hook, Kept::ByAnother)?);
     }
-    let [one, many, observed, kept] = [one, many, observed, kept].map(|mut rates| {
+    let [one, many, observed, kept, separate] = [one, many, observed, kept, separate].map(|mut rates| {
         rates.sort_by(f64::total_cmp);
         rates[1]
     });
@@ -84,6 +88,10 @@ pub fn measure() -> Result<()> {
     println!("    posix_spawn one at a time {one:.0}: {:.2} times that", observed / one);
     println!("    posix_spawn {SIDE_BY_SIDE} side by side {many:.0}: {:.2} times that", observed / many);
     println!("    observer with the store {kept:.0}: {:.2} times one without", kept / observed);
+    println!(
+        "    with store and a user of its own {separate:.0}: {:.2} times with the store alone",
+        separate / kept
+    );
     Ok(())
 }
 
@@ -100,6 +108,8 @@ impl Hook {
         let program = own.with_file_name("stamp-hook");
         ensure!(program.is_file(), "there is no {}: build the whole package", program.display());
         let scratch = Scratch::new()?;
+        // An observer with a user of its own has its store below.
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711))?;
         let script = scratch.path().join("hook");
         std::os::unix::fs::symlink(program, &script)?;
         Ok(Self { scratch, script, invocation: invocation()? })
@@ -216,6 +226,8 @@ struct Stand {
 enum Kept {
     Nothing,
     InStore,
+    /// In the store, by an observer with a user of its own: hooks are started by its spawner.
+    ByAnother,
 }
 
 impl Stand {
@@ -228,6 +240,10 @@ impl Stand {
         let more = match kept {
             Kept::Nothing => vec![],
             Kept::InStore => vec!["--state-dir", state.to_str().context("a path that is not UTF-8")?],
+            Kept::ByAnother => {
+                let state = state.to_str().context("a path that is not UTF-8")?;
+                vec!["--state-dir", state, "--user", "65531"]
+            }
         };
         let observer =
             Observer::start(&cable.server.namespace, directory, cable.server.name, &hook.script, &more)?;

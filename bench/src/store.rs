@@ -145,8 +145,8 @@ fn throughput(clock: Clock) -> Result<()> {
          of {:.1} s in all, the longest {:.1} ms; {} MB on disk",
         next - 1,
         (next - 1) as f64 / took.as_secs_f64(),
-        counters.commits,
-        counters.commit_time.as_secs_f64(),
+        counters.commits.count(),
+        counters.commits.sum(),
         counters.longest_commit.as_secs_f64() * 1e3,
         directory.size() / 1_000_000,
     );

@@ -75,7 +75,7 @@ pub struct Events {
 pub enum EventsAction {
     /// Have all calls of these events that are over made again, failed or not
     Replay(EventIds),
-    /// Forget the calls of these events that failed for good or still wait
+    /// Forget the calls of these events that failed for good or still wait; one that runs is let end
     Drop(EventIds),
 }
 

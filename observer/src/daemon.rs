@@ -25,10 +25,11 @@ use crate::capture::pin::{self, others::Other};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::config::file::Config;
-use crate::control::Question;
+use crate::control::{Doors, Question};
 use crate::deliver::Delivery;
 use crate::drive::Driver;
 use crate::hook::spawner::Gone;
+use crate::logging::Repeats;
 use crate::render;
 use crate::seed;
 use crate::store::{self, Archive};
@@ -67,6 +68,10 @@ struct Daemon {
     walk: Option<LeaseCursor>,
     /// When the store was told the time.
     noted: Timestamp,
+    /// Who was not answered.
+    doors: Doors,
+    /// Which lines of the log were left out.
+    repeats: Repeats,
 }
 
 /// What the rest of the system tells a running observer.
@@ -88,8 +93,9 @@ struct Losses {
 
 /// Observes until told to stop, then detaches, lets queued and running hooks end, and tells the totals.
 ///
-/// `separate` says as whom, where not as whoever has started us. `open_delivery` makes the receiving end of the events once the capture is attached and its clock is known; `reload`
-/// is what is done about a word to read the configuration again.
+/// `separate` says as whom, where not as whoever has started us. `open_delivery` makes the receiving end of the events once
+/// the capture is attached and its clock is known; `reload` is what is done about a word to read the configuration again,
+/// and `repeats` knows what the log left out.
 ///
 /// # Errors
 ///
@@ -100,6 +106,7 @@ pub async fn run(
     server: Arc<ServerConfig>,
     mut signals: Signals,
     mut reload: Reload<'_>,
+    repeats: Repeats,
     separate: Option<Separate>,
     open_delivery: impl FnOnce(Clock) -> Result<Delivery>,
 ) -> Result<()> {
@@ -132,12 +139,23 @@ pub async fn run(
     driver.set_fragment_limit(config.limits.fragments);
     driver.set_network_events(config.network);
     driver.tell_heard(delivery.wants_heard());
-    let mut questions = status::serve(&config)?;
+    let (mut questions, doors) = status::serve(&config)?;
     // No frame is older than this: those that were captured while no observer ran are handled with their own times.
     let start = capture.oldest().unwrap_or_else(|| clock.now());
     let (started, reported, walk) = (clock.now(), Losses::default(), None);
-    let mut daemon =
-        Daemon { config, capture, driver, delivery, clock, started, reported, walk, noted: start };
+    let mut daemon = Daemon {
+        config,
+        capture,
+        driver,
+        delivery,
+        clock,
+        started,
+        reported,
+        walk,
+        noted: start,
+        doors,
+        repeats,
+    };
     daemon.delivery.set_start(started);
     if daemon.config.store.hold_after_gap {
         daemon.delivery.hold_ends();
@@ -446,15 +464,19 @@ impl Daemon {
             }
         }
         self.delivery.note_time(self.clock.now());
-        self.delivery.close();
-        eprintln!("{}", render::totals(&self.driver));
+        let stored = self.delivery.close();
+        eprintln!("{}", render::totals(&self.driver, &self.delivery.over_limit()));
         if let Some(counters) = counters {
             eprintln!("{}", render::kernel_totals(&counters));
         }
         if let Some(hooks) = self.delivery.hooks() {
             eprintln!("{}", render::hook_totals(&hooks.counters()));
         }
+        if let Some(counters) = stored {
+            eprintln!("{}", render::store_totals(&counters));
+        }
         eprint!("{}", render::losses(&self.delivery.losses()));
+        eprint!("{}", render::unserved(self.unserved()));
     }
 }
 

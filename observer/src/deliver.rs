@@ -11,7 +11,7 @@ use crate::dispatch::{Dispatch, Dispatched, Route};
 use crate::frame::RingPlace;
 use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec, Tried};
 use crate::render;
-use crate::store::{CallId, Gap, Report, StoredCall};
+use crate::store::{CallId, Counters, Gap, Report, StoredCall};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, LeaseEvent, Subject};
 
@@ -411,19 +411,22 @@ impl Delivery {
     fn handle_report(&mut self, report: Report) {
         let now = self.clock.now();
         let (Outlet::Hooks(hooks), Some(keep)) = (&mut self.outlet, &mut self.keep) else { return };
-        let Asked { ready, again, leases } = keep.handle_report(report);
+        let Asked { ready, again, unwanted, leases } = keep.handle_report(report);
         for submission in ready {
             submit(hooks, Some(keep), submission, now);
+        }
+        if !unwanted.is_empty() {
+            let waiting = keep.withdraw(&unwanted);
+            let queued = hooks.withdraw(|call| unwanted.contains(call));
+            keep.handle_unwanted(&unwanted, &waiting.into_iter().chain(queued).collect());
         }
         self.wants_leases |= leases;
         self.handle_stored(again);
     }
 
-    /// Stores what there is and closes the database. Waits for the disk.
-    pub fn close(&mut self) {
-        if let Some(keep) = self.keep.take() {
-            keep.close();
-        }
+    /// Stores what there is and closes the database. Waits for the disk. Gives what was counted, where there was a store.
+    pub fn close(&mut self) -> Option<Counters> {
+        self.keep.take().map(|keep| keep.close())
     }
 
     /// Lets what is due for hooks happen.

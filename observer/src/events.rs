@@ -16,6 +16,16 @@ use crate::time::Timestamp;
 
 /// How often it is looked for something new.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often it is looked for what the daemon made of what it was asked: for ten seconds.
+const ANSWER_LOOKS: u32 = 40;
+
+/// When something is done where no daemon runs.
+const NEXT_START: &str = "when the daemon starts: none is running";
+/// What becomes of a call whose process is there.
+const LET_END: &str = "runs already and is let end";
+/// States of a call.
+const RUNNING: &str = "running";
+const DONE: &str = "done";
 
 /// Does what the command line says.
 ///
@@ -25,8 +35,8 @@ const LOOK: Duration = Duration::from_millis(250);
 pub fn run(options: &Events) -> Result<()> {
     match &options.action {
         None => show(options, &mut io::stdout().lock()),
-        Some(EventsAction::Replay(which)) => ask(Action::Replay, which),
-        Some(EventsAction::Drop(which)) => ask(Action::Drop, which),
+        Some(EventsAction::Replay(which)) => replay(which),
+        Some(EventsAction::Drop(which)) => forget(which),
     }
 }
 
@@ -34,35 +44,112 @@ fn open(directory: &Path) -> Result<Reader> {
     Reader::open(directory)
 }
 
-fn ask(action: Action, which: &EventIds) -> Result<()> {
+/// Whether another database has taken the place of this one, or does so soon.
+fn wait_for_successor(reader: &Reader) -> bool {
+    (0..ANSWER_LOOKS).any(|_| {
+        let is_replaced = reader.is_replaced();
+        if !is_replaced {
+            thread::sleep(LOOK);
+        }
+        is_replaced
+    })
+}
+
+/// The same for one that was begun a moment ago, and may have no tables yet.
+fn open_new(directory: &Path) -> Result<Reader> {
+    for _ in 0..ANSWER_LOOKS {
+        if let Ok(reader) = open(directory) {
+            return Ok(reader);
+        }
+        thread::sleep(LOOK);
+    }
+    open(directory)
+}
+
+fn replay(which: &EventIds) -> Result<()> {
     let reader = open(&which.store.state_dir)?;
-    let (over, done) = match action {
-        Action::Replay => ("over", "will be made again"),
-        Action::Drop => ("failed or waiting", "will be forgotten"),
-    };
-    let when = if reader.is_held() { "within a second" } else { "when the daemon starts: none is running" };
+    let when = if reader.is_held() { "within a second" } else { NEXT_START };
     let mut unknown = Vec::new();
     for &id in &which.ids {
-        match reader.ask(action, id)? {
-            0 => unknown.push(id.to_string()),
-            1 => println!("event {id}: 1 call {done} {when}"),
-            count => println!("event {id}: {count} calls {done} {when}"),
+        match reader.ask(Action::Replay, id)? {
+            0 => unknown.push(id),
+            count => println!("event {id}: {} will be made again {when}", calls(count)),
         }
     }
     if !unknown.is_empty() {
-        bail!("no calls that are {over}: event {}", unknown.join(", event "));
+        bail!("no calls that are over: {}", named(&unknown));
     }
     Ok(())
 }
 
+/// Asks for all events first, and then waits for what the daemon says: only it knows what runs.
+fn forget(which: &EventIds) -> Result<()> {
+    let reader = open(&which.store.state_dir)?;
+    let (mut asked, mut unknown, mut running) = (Vec::new(), Vec::new(), Vec::new());
+    for &id in &which.ids {
+        let before = reader.states(id)?;
+        match reader.ask(Action::Drop, id)? {
+            0 if before.values().any(|state| state == RUNNING) => running.push(id),
+            0 => unknown.push(id),
+            count => asked.push((id, count, before)),
+        }
+    }
+    for (id, count, before) in asked {
+        if !reader.is_held() {
+            println!("event {id}: {} will be forgotten {NEXT_START}", calls(count));
+            continue;
+        }
+        let is_open = |state: &String| state != RUNNING && state != DONE;
+        for _ in 0..ANSWER_LOOKS {
+            if !reader.is_unheard(id)? && !reader.states(id)?.values().any(is_open) {
+                break;
+            }
+            thread::sleep(LOOK);
+        }
+        if reader.is_unheard(id)? {
+            println!("event {id}: {} will be forgotten when the daemon gets to it", calls(count));
+            continue;
+        }
+        let after = reader.states(id)?;
+        let forgotten = before.keys().filter(|call| !after.contains_key(call)).count();
+        let not_done = after.values().filter(|state| *state != DONE).count();
+        let kept = if not_done == 0 { String::new() } else { format!("; {not_done} {LET_END}") };
+        println!("event {id}: {} forgotten{kept}", calls(forgotten));
+    }
+    let unknown = (!unknown.is_empty()).then(|| format!("no calls that failed or wait: {}", named(&unknown)));
+    let running = (!running.is_empty()).then(|| format!("{}: the call {LET_END}", named(&running)));
+    match (unknown, running) {
+        (None, None) => Ok(()),
+        (unknown, running) => bail!("{}", unknown.into_iter().chain(running).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+fn calls(count: usize) -> String {
+    if count == 1 { "1 call".to_owned() } else { format!("{count} calls") }
+}
+
+fn named(events: &[u64]) -> String {
+    events.iter().map(|id| format!("event {id}")).collect::<Vec<_>>().join(", ")
+}
+
 /// Shows the calls, and goes on with `--follow` until nobody reads any more.
 fn show(options: &Events, out: &mut impl Write) -> Result<()> {
-    let reader = open(&options.store.state_dir)?;
+    let mut reader = open(&options.store.state_dir)?;
     let mut shown = 0;
     let mut titled = options.json;
     loop {
-        let version = reader.data_version()?;
-        let calls = reader.calls(shown, options.failed)?;
+        let read =
+            reader.data_version().and_then(|version| Ok((version, reader.calls(shown, options.failed)?)));
+        let (version, calls) = match read {
+            Ok(read) => read,
+            // It is damaged, and the daemon has not moved it aside yet.
+            Err(error) if options.follow => {
+                wait_for_successor(&reader).then_some(()).ok_or(error)?;
+                (reader, shown) = (open_new(&options.store.state_dir)?, 0);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         for call in &calls {
             if options.json {
                 writeln!(out, "{}", json(&reader, call)?)?;
@@ -80,6 +167,10 @@ fn show(options: &Events, out: &mut impl Write) -> Result<()> {
         }
         while reader.data_version().context("the database cannot be read any more")? == version {
             thread::sleep(LOOK);
+            if reader.is_replaced() {
+                (reader, shown) = (open_new(&options.store.state_dir)?, 0);
+                break;
+            }
         }
     }
 }

@@ -90,7 +90,8 @@ fn event_loop() -> Result<Runtime> {
 }
 
 fn run_check(options: &Check) -> Result<()> {
-    let config = Config::read(&options.config, Given::default()).map_err(MergeError::from)?;
+    let mut config = Config::read(&options.config, Given::default()).map_err(MergeError::from)?;
+    config.warn_of_unheard_words();
     config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     print!("{}", summary(&config));
     Ok(())
@@ -161,14 +162,11 @@ fn run_live(options: Live) -> Result<()> {
         let reload = Reload { read, set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
         let open = |clock| open_delivery(&hooks, print, limits, clock, spawner);
-        daemon::run(config, server, signals, reload, separate, open).await
+        let repeats = log.repeats().clone();
+        daemon::run(config, server, signals, reload, repeats, separate, open).await
     });
     if let Some(steward) = steward.and_then(Rc::into_inner) {
         steward.finish();
-    }
-    let left_out = log.repeats().left_out();
-    if left_out > 0 {
-        eprintln!("log: left_out={left_out}");
     }
     outcome
 }
@@ -195,7 +193,7 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
         let config = options.config_of(text.as_ref(), false).map_err(|error| error.to_string())?;
         let hooks = config.hooks.into_iter();
         let hooks = hooks.filter_map(|hook| Some((hook.spec?, hook.dialect))).collect();
-        Ok(Rules { hooks, text })
+        Ok(Rules { hooks, most: config.limits.max_hooks, text })
     };
     let ends_well = event_loop()?.block_on(spawner::serve(socket, read))?;
     if ends_well {
@@ -296,7 +294,7 @@ fn run_replay(options: &Replay) -> Result<()> {
         // One line says it all: what was wrong, and what was handled all the same.
         Some(damage) => Err(anyhow!("{damage} ({})", render::frame_totals(&driver))).with_context(name),
         None => {
-            eprintln!("{}", render::totals(&driver));
+            eprintln!("{}", render::totals(&driver, &delivery.over_limit()));
             if let Some(hooks) = delivery.hooks() {
                 eprintln!("{}", render::hook_totals(&hooks.counters()));
             }

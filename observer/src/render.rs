@@ -7,7 +7,7 @@ use crate::dialect::invocation::Invocation;
 use crate::dialect::json;
 use crate::drive::Driver;
 use crate::seed::SkippedLine;
-use crate::{dialect, hook};
+use crate::{dialect, hook, store};
 
 /// An invocation as one JSON object: `{"at": …, "argv": […], "env": {…}}`, with `"hook"` in front where the hook has a name.
 /// Octets that are no UTF-8 become U+FFFD, since JSON has no way to say them.
@@ -50,9 +50,9 @@ pub fn frame_totals(driver: &Driver) -> String {
     text
 }
 
-/// What became of the frames and messages, in two lines.
-pub fn totals(driver: &Driver) -> String {
-    let tracker = named("tracker", 5, &driver.counts());
+/// What became of the frames and messages, in two lines. `over_limit` is what filters and dialects had no room for.
+pub fn totals(driver: &Driver, over_limit: &[(&str, u64)]) -> String {
+    let tracker = named("tracker", 5, &[&driver.counts(), over_limit].concat());
     format!("totals: {}\n{tracker}", frame_totals(driver))
 }
 
@@ -72,6 +72,18 @@ pub fn kernel_totals(counters: &capture::Counters) -> String {
 /// What became of hooks, in one line.
 pub fn hook_totals(counters: &hook::Counters) -> String {
     named("hooks", 2, &counters.named().collect::<Vec<_>>())
+}
+
+/// What the store did, in one line.
+pub fn store_totals(counters: &store::Counters) -> String {
+    let kept = [("outbox", counters.open), ("dead", counters.dead)];
+    named("store", 3, &kept.into_iter().chain(counters.named()).collect::<Vec<_>>())
+}
+
+/// Who was not answered and which lines of the log were left out, in one line; in none, where all is zero.
+pub fn unserved(counts: impl Iterator<Item = (&'static str, u64)>) -> String {
+    let counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+    if counts.is_empty() { String::new() } else { named("observer", 0, &counts) + "\n" }
 }
 
 /// What hooks were not told of, a line for each that missed something.

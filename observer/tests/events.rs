@@ -158,6 +158,14 @@ fn follow_shows_what_happens() {
     put(&mut store, Change::default());
     let line = lines.next().unwrap();
     assert!(line.starts_with("9 ") && line.contains(" done ") && line.contains("exit 3"), "{line}");
+    // Another database takes the place of a damaged one.
+    let other = rusqlite::Connection::open(scratch.0.join("observer.db")).unwrap();
+    other.execute_batch("DROP TABLE outbox").unwrap();
+    drop(other);
+    store.append(change(11)).unwrap();
+    assert!(matches!(report(&mut store), Report::MovedAside(_)));
+    let line = lines.next().unwrap();
+    assert!(line.starts_with("11 ") && line.contains(" waiting "), "{line}");
     child.kill().unwrap();
     child.wait().unwrap();
     store.close();
@@ -171,12 +179,25 @@ fn events_are_replayed_and_dropped() {
     assert_eq!(text, "event 8: 1 call will be made again within a second\n");
     let Report::Replay(calls) = report(&mut store) else { panic!("no replay") };
     assert_eq!((calls.len(), calls[0].id.event, calls[0].tried.attempts), (1, 8, 3));
-    // One of several that does not exist does not keep the others from being done.
-    let output = run(&["drop", "77", "9"], &scratch);
+    // One of several that does not exist, or runs, does not keep the others from being done.
+    store.started(CallId { event: 8, position: 0 }, 4);
+    put(&mut store, Change::default());
+    let mut drop = command(&["drop", "77", "9", "8"], &scratch.0);
+    let drop = drop.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let nine = CallId { event: 9, position: 0 };
+    assert_eq!(report(&mut store), Report::Unwanted(vec![nine]));
+    store.withdraw(nine);
+    put(&mut store, Change::default());
+    let output = drop.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "event 9: 1 call forgotten\n");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("event 77"), "{error}");
-    assert_eq!(report(&mut store), Report::Dropped(vec![CallId { event: 9, position: 0 }]));
+    assert!(
+        error.contains(
+            "no calls that failed or wait: event 77; event 8: the call runs already and is let end"
+        ),
+        "{error}"
+    );
     store.close();
     let text = said(&run(&["replay", "7"], &scratch));
     assert_eq!(text, "event 7: 1 call will be made again when the daemon starts: none is running\n");

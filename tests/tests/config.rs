@@ -100,6 +100,25 @@ fn a_script_beside_the_hooks_of_a_file_is_a_usage_error() {
     );
 }
 
+/// A hook that is told of some clients only remembers their leases, for as long as there is room. Of the seven leases of
+/// this recording all but the first are more than that.
+#[test]
+fn what_a_filter_had_no_room_for_is_told_at_the_end() {
+    let scratch = Scratch::new().unwrap();
+    let file = write(
+        scratch.path(),
+        "narrow.toml",
+        "[limits]\nleases = 1\n[[hook]]\nname = \"a\"\ncommand = \"/bin/true\"\n\
+         filter = { circuit_id = \"*\" }\n",
+    );
+    let capture = Recording::named("kea-v6-relay").capture();
+    let output = replay(&capture, &["--config", file.to_str().unwrap(), "--invocations"]).unwrap();
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let tracker = told.lines().find(|line| line.starts_with("tracker: ")).unwrap();
+    assert!(tracker.ends_with(" filters_over_limit=6"), "{told}");
+}
+
 /// A `[[hook]]` that dumps its calls, in a directory of its own.
 struct Dump {
     hook: DumpHook,

@@ -151,6 +151,10 @@ impl Live {
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, self.hook_timeout, self.hook_retries, looked_at)?;
+        if self.user.is_some() {
+            config.warn_of_shared_users();
+        }
+        config.warn_of_unheard_words();
         Ok(config)
     }
 
@@ -184,6 +188,7 @@ impl Replay {
         self.network.apply(&mut config.network);
         self.kea.apply(&mut config);
         self.output.apply(&mut config, None, None, false)?;
+        config.warn_of_unheard_words();
         Ok(config)
     }
 }

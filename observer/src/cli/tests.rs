@@ -130,6 +130,21 @@ fn flags_take_the_place_of_what_the_file_says() {
 }
 
 #[test]
+fn a_hook_that_waits_for_what_nobody_looks_for_is_warned_of() {
+    let words = "events = [\"gap\", \"observer_nak\", \"commit\"]\n";
+    let file = File::new("words", &format!("[[interface]]\nname = \"eth0\"\n{HOOK}{words}"));
+    let warnings = |flags: &[&str]| file.with(flags).config().unwrap().warnings;
+    let [gap, nak] = &warnings(&[])[..] else { panic!("{:?}", warnings(&[])) };
+    assert!(
+        gap.contains("hook \"a\"") && gap.contains("\"gap\"") && gap.contains("--network-events"),
+        "{gap}"
+    );
+    assert!(nak.contains("\"observer_nak\"") && nak.contains("\"nak\""), "{nak}");
+    assert_eq!(warnings(&["--network-events", "gap"]).len(), 1);
+    assert_eq!(warnings(&["--network-events", "all"]), [""; 0]);
+}
+
+#[test]
 fn a_script_and_hooks_of_a_file_do_not_go_together() {
     let file = File::new("script", &format!("[[interface]]\nname = \"eth0\"\n{HOOK}"));
     for flags in [

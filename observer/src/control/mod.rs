@@ -4,6 +4,7 @@
 //! out, and the peer's credentials, which the kernel vouches for, are looked at as well.
 
 pub mod client;
+mod doors;
 mod peer;
 pub mod scrape;
 pub mod server;
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::status::Status;
+
+pub use doors::{Door, Doors};
 
 /// Where the socket is unless another place is named.
 pub const DEFAULT_PATH: &str = "/run/dhcp-observer/control";

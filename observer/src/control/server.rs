@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::doors::{Door, Unserved};
 use super::peer::Peer;
 use super::{Answer, DEFAULT_PATH, Question, Request, ask};
 use crate::config::file::Socket;
@@ -72,16 +73,15 @@ impl Control {
         Ok(control)
     }
 
-    /// Answers whoever asks, until the other end of `questions` is gone.
+    /// Answers whoever asks, until the other end of `questions` is gone. `door` counts those that it does not, or not at once.
     ///
     /// # Errors
     ///
     /// When the runtime cannot wait for the socket.
-    pub async fn serve(self, questions: mpsc::Sender<Question>) -> io::Result<()> {
+    pub async fn serve(self, questions: mpsc::Sender<Question>, door: Door) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
         let places = std::sync::Arc::new(tokio::sync::Semaphore::new(PEERS));
         loop {
-            let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { return Ok(()) };
             let stream = tokio::select! {
                 () = questions.closed() => return Ok(()),
                 accepted = listener.accept() => match accepted {
@@ -94,11 +94,15 @@ impl Control {
                     }
                 },
             };
-            let (questions, group) = (questions.clone(), self.group);
+            let Some(place) = door.enter(&places).await else { return Ok(()) };
+            let (questions, group, door) = (questions.clone(), self.group, door.clone());
             tokio::spawn(async move {
-                let served = timeout(2 * PATIENCE, serve_one(stream, group, &questions)).await;
-                if let Ok(Err(error)) = served {
-                    debug!("control socket: {error}");
+                let served = timeout(2 * PATIENCE, serve_one(stream, group, &questions, &door)).await;
+                match served.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+                    Err(error) if error.kind() == io::ErrorKind::TimedOut => door.count(Unserved::TooSlow),
+                    // It has gone by itself.
+                    Err(error) => debug!("control socket: {error}"),
+                    Ok(()) => {}
                 }
                 drop(place);
             });
@@ -131,14 +135,16 @@ async fn serve_one(
     mut stream: UnixStream,
     group: Option<Gid>,
     questions: &mpsc::Sender<Question>,
+    door: &Door,
 ) -> io::Result<()> {
     let peer = Peer::of(&stream)?;
     let answer = if peer.may_ask(Uid::effective(), group) {
         let mut line = String::new();
         let mut reader = BufReader::new((&mut stream).take(LONGEST));
         timeout(PATIENCE, reader.read_line(&mut line)).await??;
-        answer(&line, questions).await
+        answer(&line, questions, door).await
     } else {
+        door.count(Unserved::Refused);
         Answer::Refused(format!("user {} is neither root nor in the group of the control socket", peer.uid))
     };
     let mut text = serde_json::to_string(&answer)?;
@@ -146,12 +152,18 @@ async fn serve_one(
     timeout(PATIENCE, stream.write_all(text.as_bytes())).await?
 }
 
-async fn answer(line: &str, questions: &mpsc::Sender<Question>) -> Answer {
+async fn answer(line: &str, questions: &mpsc::Sender<Question>, door: &Door) -> Answer {
     match serde_json::from_str(line) {
         Ok(Request::Status) => match ask(questions).await {
             Some(status) => Answer::Status(Box::new(status)),
             None => Answer::Refused("the observer is stopping".to_owned()),
         },
-        Err(error) => Answer::Refused(format!("no question: {error}")),
+        Err(error) => {
+            // One that goes without a word, as an observer does that looks whether another one is there, asks for nothing.
+            if !line.is_empty() {
+                door.count(Unserved::BadRequest);
+            }
+            Answer::Refused(format!("no question: {error}"))
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::thread;
 use tokio::sync::mpsc;
 
 use super::server::Control;
-use super::{Question, client, scrape};
+use super::{Doors, Question, client, scrape};
 use crate::status::Status;
 
 /// A directory of this test's own that goes with it.
@@ -60,9 +60,10 @@ fn status_goes_over_the_socket_and_the_socket_goes_with_its_owner() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     let second = Control::bind(&path, None).unwrap_err().to_string();
     assert!(second.contains("another observer answers there"), "{second}");
-    let socket = path.clone();
+    let (socket, doors) = (path.clone(), Doors::default());
+    let door = doors.control.clone();
     let status = while_serving(
-        async |sender| control.serve(sender).await,
+        async |sender| control.serve(sender, door.clone()).await,
         move || {
             // A second peer that says nothing, and one that talks nonsense, are in nobody's way.
             let _silent = UnixStream::connect(&socket).unwrap();
@@ -75,6 +76,8 @@ fn status_goes_over_the_socket_and_the_socket_goes_with_its_owner() {
         },
     );
     assert_eq!(status.counts["events"]["commit"], 42);
+    let counted: Vec<_> = doors.named().into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counted, [("control_bad_request", 1)], "whoever is silent still has time");
     assert!(!path.exists());
     let gone = client::status(&path).unwrap_err().to_string();
     assert!(gone.contains("no observer runs here"), "{gone}");
@@ -97,8 +100,10 @@ fn what_is_no_socket_stays_and_what_nobody_answers_is_replaced() {
 fn prometheus_is_answered_in_http() {
     let listener = scrape::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
-    let (metrics, other) = while_serving(
-        async |sender| scrape::serve(listener, sender).await,
+    let doors = Doors::default();
+    let door = doors.metrics.clone();
+    let (metrics, other, odd) = while_serving(
+        async |sender| scrape::serve(listener, sender, door.clone()).await,
         move || {
             let get = move |line: &'static str| {
                 let mut stream = TcpStream::connect(address).unwrap();
@@ -108,11 +113,14 @@ fn prometheus_is_answered_in_http() {
                 text
             };
             let first = thread::spawn(move || get("GET /metrics HTTP/1.1"));
-            (first.join().unwrap(), get("POST /metrics HTTP/1.1"))
+            (first.join().unwrap(), get("POST /metrics HTTP/1.1"), get("no HTTP at all"))
         },
     );
     assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
     assert!(metrics.contains("content-type: application/openmetrics-text"), "{metrics}");
     assert!(metrics.contains("dhcp_observer_events_total{event=\"commit\"} 42"), "{metrics}");
     assert!(other.starts_with("HTTP/1.1 405"), "{other}");
+    assert!(odd.starts_with("HTTP/1.1 400"), "{odd}");
+    let counted: Vec<_> = doors.named().into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counted, [("metrics_bad_request", 2)]);
 }

@@ -6,19 +6,21 @@ use tracing::{error, info};
 use super::Daemon;
 use crate::config::file::{Config, Socket};
 use crate::control::server::Control;
-use crate::control::{DEFAULT_PATH, Question, scrape};
+use crate::control::{DEFAULT_PATH, Doors, Question, scrape};
 use crate::status::{Interface, Status, Store};
 use crate::store::DATABASE;
 
 /// Questions that wait for the event loop.
 const QUESTIONS: usize = 16;
 
-/// Opens what the configuration names and answers there from now on; what comes out are the questions.
+/// Opens what the configuration names and answers there from now on; what comes out are the questions, and the counts of
+/// those who are not answered.
 ///
 /// # Errors
 ///
 /// When a socket that was asked for by name, or the address of the metrics, cannot be had.
-pub(super) fn serve(config: &Config) -> anyhow::Result<mpsc::Receiver<Question>> {
+pub(super) fn serve(config: &Config) -> anyhow::Result<(mpsc::Receiver<Question>, Doors)> {
+    let doors = Doors::default();
     let (sender, questions) = mpsc::channel(QUESTIONS);
     let group = config.control.group;
     let control = match &config.control.socket {
@@ -30,9 +32,9 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<mpsc::Receiver<Question>>
             .ok(),
     };
     if let Some(control) = control {
-        let sender = sender.clone();
+        let (sender, door) = (sender.clone(), doors.control.clone());
         tokio::spawn(async move {
-            if let Err(error) = control.serve(sender).await {
+            if let Err(error) = control.serve(sender, door).await {
                 error!("the control socket is not served any more: {error}");
             }
         });
@@ -40,13 +42,14 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<mpsc::Receiver<Question>>
     if let Some(address) = config.control.metrics {
         let listener = scrape::bind(address)?;
         info!("metrics at http://{}/metrics", listener.local_addr()?);
+        let door = doors.metrics.clone();
         tokio::spawn(async move {
-            if let Err(error) = scrape::serve(listener, sender).await {
+            if let Err(error) = scrape::serve(listener, sender, door).await {
                 error!("metrics are not served any more: {error}");
             }
         });
     }
-    Ok(questions)
+    Ok((questions, doors))
 }
 
 /// Waits for the next question; for ever, when nobody can ask.
@@ -58,6 +61,11 @@ pub(super) async fn next(questions: &mut mpsc::Receiver<Question>) -> Question {
 }
 
 impl Daemon {
+    /// Whom it did not answer, and what it did not say, with names.
+    pub(super) fn unserved(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        self.doors.named().into_iter().chain([("log_left_out", self.repeats.left_out())])
+    }
+
     /// Everything that is known at this moment.
     pub(super) fn status(&mut self) -> Status {
         let mut status = Status {
@@ -95,6 +103,7 @@ impl Daemon {
             }
         }
         status.add_all("tracker", self.delivery.over_limit());
+        status.add_all("observer", self.unserved());
         status.set("deadlines", self.driver.counters().deadlines);
         if let Some(hooks) = self.delivery.hooks() {
             status.add_all("hooks", hooks.counters().named());
@@ -110,7 +119,7 @@ impl Daemon {
                 outbox: counters.open,
                 dead: counters.dead,
                 counts: counters.named().map(|(name, count)| (name.to_owned(), count)).into(),
-                ..Store::default()
+                commits: counters.commits,
             });
         }
         status

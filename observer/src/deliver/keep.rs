@@ -1,10 +1,10 @@
 //! Stored first, done afterwards: what events came to goes to the store as one change for each frame or deadline, and the
 //! hooks get their calls when that is reported as stored.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use tracing::error;
+use tracing::{error, info};
 
 use crate::dialect::Memory;
 use crate::dispatch::{Dispatched, Route};
@@ -40,6 +40,8 @@ pub(super) struct Asked {
     pub(super) ready: Vec<Submission>,
     /// Somebody wants these again.
     pub(super) again: Vec<StoredCall>,
+    /// Somebody wants these not made any more.
+    pub(super) unwanted: BTreeSet<CallId>,
     /// All leases are to be appended again.
     pub(super) leases: bool,
 }
@@ -293,15 +295,7 @@ impl Keep {
                 asked.leases = true;
             }
             Report::Replay(calls) => asked.again = calls,
-            Report::Dropped(calls) => {
-                for id in &calls {
-                    self.open.remove(id);
-                }
-                let units = self.waiting.iter_mut().map(|(_, submissions)| submissions);
-                for submission in units.flatten() {
-                    submission.calls.retain(|call| !calls.contains(&call.tag));
-                }
-            }
+            Report::Unwanted(calls) => asked.unwanted = calls.into_iter().collect(),
             // The writer has said so.
             Report::Degraded { .. } | Report::Recovered => {}
             Report::MovedAside(path) => {
@@ -309,6 +303,30 @@ impl Keep {
             }
         }
         asked
+    }
+
+    /// Takes back the calls that are not wanted and that no hook was handed yet.
+    pub(super) fn withdraw(&mut self, unwanted: &BTreeSet<CallId>) -> Vec<CallId> {
+        let submissions = self.waiting.iter_mut().flat_map(|(_, submissions)| submissions);
+        let withdrawn = submissions
+            .flat_map(|submission| submission.calls.extract_if(.., |call| unwanted.contains(&call.tag)));
+        withdrawn.map(|call| call.tag).collect()
+    }
+
+    /// Says what became of the calls that are not wanted: those of `withdrawn` will not be made, of the others some process
+    /// knows already, or they have ended meanwhile.
+    pub(super) fn handle_unwanted(&mut self, unwanted: &BTreeSet<CallId>, withdrawn: &BTreeSet<CallId>) {
+        for id in withdrawn {
+            self.open.remove(id);
+        }
+        for id in unwanted {
+            if self.open.contains_key(id) {
+                info!("a call of event {} is not wanted any more, but runs already: it is let end", id.event);
+                self.store.keep(*id);
+            } else {
+                self.store.withdraw(*id);
+            }
+        }
     }
 
     /// Everything that waits, stored or not.
@@ -377,8 +395,8 @@ impl Keep {
         self.store.counters()
     }
 
-    /// Stores all that there is, and closes the database. Waits for the disk.
-    pub(super) fn close(self) {
-        self.store.close();
+    /// Stores all that there is, and closes the database. Waits for the disk. Gives what the store counted.
+    pub(super) fn close(self) -> Counters {
+        self.store.close()
     }
 }

@@ -1,7 +1,7 @@
 //! Which variables the calls of a dialect can have, for whoever passes them on without trusting whom he has them from.
 
 use super::DialectName;
-use super::dhclient;
+use super::{dhclient, dnsmasq};
 
 /// Beginnings of the names of Kea's variables, but for those in [`KEA_WHOLE`].
 const KEA: [&str; 15] = [
@@ -43,10 +43,12 @@ pub fn has(dialect: DialectName, variable: &[u8]) -> bool {
         DialectName::Eventhook => (&EVENTHOOK, &[]),
         DialectName::Dnsmasq => (&DNSMASQ, &[]),
     };
-    // dhclient sets this one itself, always to the same.
-    let is_path = dialect == DialectName::Dhclient
-        && name == "PATH"
-        && value.get(1..) == Some(dhclient::PATH.as_bytes());
+    // Two programs set this one themselves, each always to the same.
+    let is_path = match dialect {
+        DialectName::Dhclient => name == "PATH" && value.get(1..) == Some(dhclient::PATH.as_bytes()),
+        DialectName::Dnsmasq => variable == dnsmasq::PATH.as_bytes(),
+        DialectName::Kea | DialectName::Eventhook => false,
+    };
     is_path
         || name.starts_with(OURS)
         || whole.contains(&name)

@@ -89,6 +89,23 @@ impl<J> Batches<J> {
         }
     }
 
+    /// Takes back the calls that are not wanted, unless a process has been told of them.
+    pub(super) fn withdraw(&mut self, mut is_unwanted: impl FnMut(&J) -> bool) -> Vec<J> {
+        let mut withdrawn: Vec<_> =
+            self.gathered.extract_if(.., |member| is_unwanted(&member.call)).collect();
+        if self.gathered.is_empty() {
+            self.closed = false;
+            self.due = None;
+        }
+        if !self.watch.is_there() {
+            withdrawn.extend(self.present.extract_if(.., |member| is_unwanted(&member.call)));
+            if self.present.is_empty() {
+                self.resting = None;
+            }
+        }
+        withdrawn.into_iter().map(|member| member.call).collect()
+    }
+
     fn close(&mut self) {
         self.closed = true;
         self.due = None;

@@ -8,6 +8,7 @@ mod progress;
 #[cfg(test)]
 mod tests;
 mod wires;
+mod withdraw;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

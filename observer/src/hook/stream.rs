@@ -115,6 +115,23 @@ impl<J> Stream<J> {
         self.flights.push_back(Some(Flight { call, attempts: 0, failures: tried.failures, event }));
     }
 
+    /// Takes back the calls that are not wanted, unless the process has been told of them.
+    pub(super) fn withdraw(&mut self, mut is_unwanted: impl FnMut(&J) -> bool) -> Vec<J> {
+        // What only an earlier process was told of, no process knows.
+        let told = if self.watch.is_there() { self.next } else { self.first };
+        let mut withdrawn = Vec::new();
+        for (place, number) in self.flights.iter_mut().zip(self.first..) {
+            let unwanted = |flight: &mut Flight<J>| number >= told && is_unwanted(&flight.call);
+            if let Some(flight) = place.take_if(unwanted) {
+                self.by_event.remove(&(flight.event, number));
+                withdrawn.push(flight.call);
+            }
+        }
+        self.forget_front();
+        self.next = self.next.max(self.first);
+        withdrawn
+    }
+
     /// Whether nothing waits for an acknowledgement.
     pub(super) fn is_empty(&self) -> bool {
         self.by_event.is_empty()

@@ -73,7 +73,7 @@ impl Collector for Scrape {
                 let labels = [("what", name.as_str())];
                 metric.encode_family(&labels)?.encode_counter(count, NoExemplar::None)?;
             }
-            let help = "Seconds that a change waited for its commit";
+            let help = "Seconds that a transaction took from its beginning to its commit";
             let mut metric =
                 encoder.encode_descriptor("store_commit_seconds", help, None, MetricType::Histogram)?;
             histogram(&mut metric, &store.commits)?;

@@ -74,7 +74,7 @@ pub struct Store {
     pub dead: u64,
     /// Counts that only grow, by name.
     pub counts: BTreeMap<String, u64>,
-    /// How long a change waited until it was committed.
+    /// How long the writer's transactions took, each from its beginning until it was committed.
     pub commits: Durations,
 }
 

@@ -20,7 +20,7 @@ use crate::tracker::{Lease4, Lease6};
 use crate::user;
 
 use super::change::StoredCall;
-use super::database::{self, Database};
+use super::database::{self, Database, Moved};
 use super::fault::Fault;
 use super::lease::{self, Places};
 use super::outbox::{self, Ledger};
@@ -130,6 +130,8 @@ pub struct Archive {
     places: Places,
     /// An error while reading.
     fault: Option<rusqlite::Error>,
+    /// A damaged database was moved aside.
+    moved: Option<Moved>,
 }
 
 impl Archive {
@@ -151,10 +153,12 @@ impl Archive {
             restored: Restored::default(),
             places: Places::default(),
             fault: None,
+            moved: None,
         };
         match Database::open(&archive.options.directory, archive.options.durability, now) {
-            Ok((database, moved_aside)) => {
-                archive.restored.moved_aside = moved_aside;
+            Ok((database, moved)) => {
+                archive.restored.moved_aside = moved.as_ref().map(|moved| moved.to.clone());
+                archive.moved = moved;
                 archive.database = Some(database);
             }
             Err(error @ OpenError::Unusable { .. }) => {
@@ -184,7 +188,7 @@ impl Archive {
             let transaction =
                 database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Those who asked while nobody was there.
-            Ledger::read(&transaction)?.serve_requests(&transaction)?;
+            Ledger::read(&transaction)?.serve_requests_of_before(&transaction)?;
             transaction.commit()
         })();
         if let Err(error) = served {
@@ -299,13 +303,14 @@ impl Archive {
     ///
     /// When there can be no thread.
     pub fn start(self, clock: Clock) -> io::Result<Store> {
-        let Self { options, database, unwritable, ledger, begun, session, fault, .. } = self;
+        let Self { options, database, unwritable, ledger, begun, session, fault, moved, .. } = self;
         let known = database.is_some() || unwritable.is_some();
         let (requests, inbox) = mpsc::channel();
         let (outbox, reports) = unbounded_channel();
         let limits = options.limits;
         let database = database.map(|database| (database, ledger));
         let mut writer = Writer::new(options, clock, session, outbox, database, known, begun);
+        moved.iter().for_each(|moved| writer.count_moved(moved));
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
             // The directory is our own, which is enough. Where it is somebody else's, whom all threads are about to become,
             // this one must still be able to.
@@ -317,7 +322,7 @@ impl Archive {
             if let Some(error) = fault {
                 writer.fail(&error);
             }
-            writer.run(&inbox);
+            writer.run(&inbox)
         })?;
         Ok(Store::new(requests, reports, thread, limits))
     }

@@ -8,8 +8,11 @@ use crate::dialect::Memory;
 use crate::dialect::invocation::Invocation;
 use crate::frame::RingPlace;
 use crate::hook::Tried;
+use crate::status::Durations;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, Subject};
+
+use super::database::Moved;
 
 /// Everything that one frame or one deadline changed. It is stored whole or not at all.
 #[derive(Clone, Debug, Default)]
@@ -156,6 +159,10 @@ pub(super) enum Mark {
     /// This attempt is about to begin.
     Started(u32),
     Ended(Outcome),
+    /// It is not wanted, and has no process.
+    Withdrawn,
+    /// It is not wanted, and there is a process that knows of it.
+    Kept,
 }
 
 /// The number of a change, in the order of [`super::Store::append`].
@@ -186,8 +193,9 @@ pub enum Report {
     MovedAside(std::path::PathBuf),
     /// Somebody wants these calls made again.
     Replay(Vec<StoredCall>),
-    /// Somebody wants these calls not made any more. Those that run may end.
-    Dropped(Vec<CallId>),
+    /// Somebody wants these calls not made any more. [`super::Store::withdraw`] says which of them will not be, and
+    /// [`super::Store::keep`] which have a process already.
+    Unwanted(Vec<CallId>),
 }
 
 /// What is to be appended again. When it is, [`super::Store::complete`] says so.
@@ -208,16 +216,14 @@ impl Wanted {
 }
 
 /// What the store counted. Everything that is dropped has a name here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Changes that are in the database.
     pub stored: u64,
     /// Changes that were kept in memory because the database could not be written.
     pub in_memory: u64,
-    /// Transactions.
-    pub commits: u64,
-    /// How long they took in all.
-    pub commit_time: Duration,
+    /// How long each transaction took, from its beginning until it was committed.
+    pub commits: Durations,
     /// How long the longest one took.
     pub longest_commit: Duration,
     /// How often the database could not be written any more.
@@ -226,6 +232,8 @@ pub struct Counters {
     pub recovered: u64,
     /// Damaged databases that were moved aside.
     pub moved_aside: u64,
+    /// Older ones of these that were removed.
+    pub aside_removed: u64,
     /// Calls that were not stored because the outbox was full. They are made all the same, but not after a crash.
     pub calls_refused: u64,
     /// Dead letters that made room for calls.
@@ -239,15 +247,28 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// One more damaged database is moved aside.
+    pub(super) fn moved(&mut self, moved: &Moved) {
+        self.moved_aside += 1;
+        self.aside_removed += moved.removed;
+    }
+
+    /// One more transaction is committed.
+    pub(super) fn committed(&mut self, took: Duration) {
+        self.commits.record(took);
+        self.longest_commit = self.longest_commit.max(took);
+    }
+
     /// What only grows, by name.
-    pub fn named(&self) -> [(&'static str, u64); 9] {
+    pub fn named(&self) -> [(&'static str, u64); 10] {
         [
             ("stored", self.stored),
             ("in_memory", self.in_memory),
-            ("commits", self.commits),
+            ("commits", self.commits.count()),
             ("degraded", self.degraded),
             ("recovered", self.recovered),
             ("moved_aside", self.moved_aside),
+            ("aside_removed", self.aside_removed),
             ("calls_refused", self.calls_refused),
             ("dead_dropped", self.dead_dropped),
             ("forgotten", self.forgotten),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::time::Timestamp;
 
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const CHECKPOINT: i64 = 4_000;
 /// To what the write-ahead log is cut after that, in octets.
 const LOG_LIMIT: i64 = 64 << 20;
+/// Damaged databases that are kept, for people to look at.
+const DAMAGED: usize = 3;
 /// Statements that are kept prepared; there are fewer.
 const STATEMENTS: usize = 64;
 
@@ -30,6 +32,15 @@ pub(super) struct Database {
     directory: Directory,
     durability: Durability,
     pub(super) connection: Connection,
+}
+
+/// A damaged database that was moved aside.
+#[derive(Clone, Debug)]
+pub(super) struct Moved {
+    /// Its new name.
+    pub(super) to: PathBuf,
+    /// How many older ones were removed.
+    pub(super) removed: u64,
 }
 
 /// Why a connection was not made.
@@ -59,19 +70,19 @@ impl From<Mismatch> for Refusal {
 }
 
 impl Database {
-    /// Opens or makes the database. A damaged one is moved aside first; its new name comes back as well.
+    /// Opens or makes the database. A damaged one is moved aside first; where to comes back as well.
     pub(super) fn open(
         path: &Path,
         durability: Durability,
         now: Timestamp,
-    ) -> Result<(Self, Option<PathBuf>), OpenError> {
+    ) -> Result<(Self, Option<Moved>), OpenError> {
         let directory = Directory::hold(path)?;
         let (connection, moved) = connect_or_begin(&directory, durability, now)?;
         Ok((Self { directory, durability, connection }, moved))
     }
 
     /// Moves this database aside and begins another. `why` is for the log.
-    pub(super) fn begin_anew(self, why: &str, now: Timestamp) -> Result<(Self, PathBuf), OpenError> {
+    pub(super) fn begin_anew(self, why: &str, now: Timestamp) -> Result<(Self, Moved), OpenError> {
         let Self { directory, durability, connection } = self;
         // The log is evidence too, and stays a file of its own. Closing may fail on a damaged file, and nothing can be done about it.
         let _ = keep_log(&connection, true);
@@ -91,7 +102,7 @@ fn connect_or_begin(
     directory: &Directory,
     durability: Durability,
     now: Timestamp,
-) -> Result<(Connection, Option<PathBuf>), OpenError> {
+) -> Result<(Connection, Option<Moved>), OpenError> {
     let path = directory.database();
     let unusable = |source| OpenError::Unusable { path: path.clone(), source };
     let newer = |found| OpenError::Newer { path: path.clone(), found, known: MIGRATIONS.len() };
@@ -111,7 +122,7 @@ fn connect_or_begin(
     }
 }
 
-fn move_aside(directory: &Directory, why: &str, now: Timestamp) -> Result<PathBuf, OpenError> {
+fn move_aside(directory: &Directory, why: &str, now: Timestamp) -> Result<Moved, OpenError> {
     let path = directory.database();
     let moved = directory
         .move_aside(&stamp(now))
@@ -121,7 +132,14 @@ fn move_aside(directory: &Directory, why: &str, now: Timestamp) -> Result<PathBu
         path.display(),
         moved.display()
     );
-    Ok(moved)
+    let removed = directory.remove_old(&moved, DAMAGED).unwrap_or_else(|error| {
+        warn!("older damaged databases in {} cannot be removed: {error}", moved.display());
+        Vec::new()
+    });
+    for old in &removed {
+        warn!("removed {}, a damaged database: the newest {DAMAGED} are kept", old.display());
+    }
+    Ok(Moved { to: moved, removed: removed.len() as u64 })
 }
 
 /// A moment as part of a file's name: `20261121T204306Z`.

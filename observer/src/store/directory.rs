@@ -17,6 +17,8 @@ pub const DATABASE: &str = "observer.db";
 const LOCK: &str = "observer.lock";
 /// Files of SQLite that belong to a database, by what is appended to its name.
 const COMPANIONS: [&str; 2] = [LOG, "-shm"];
+/// What is appended to the name of a damaged one, before the time.
+const DAMAGED: &str = ".damaged-";
 /// The write-ahead log.
 pub(super) const LOG: &str = "-wal";
 
@@ -73,11 +75,11 @@ impl Directory {
     /// Moves a damaged database out of the way, and what belongs to it. `stamp` becomes part of its new name.
     pub(super) fn move_aside(&self, stamp: &str) -> io::Result<PathBuf> {
         let from = self.database();
-        let mut to = with_suffix(&from, &format!(".damaged-{stamp}"));
+        let mut to = with_suffix(&from, &format!("{DAMAGED}{stamp}"));
         let mut number = 1;
         while to.try_exists()? {
             number += 1;
-            to = with_suffix(&from, &format!(".damaged-{stamp}.{number}"));
+            to = with_suffix(&from, &format!("{DAMAGED}{stamp}.{number}"));
         }
         // The write-ahead log first: were only the database moved, SQLite would take the log for that of the next one.
         for companion in COMPANIONS {
@@ -89,6 +91,41 @@ impl Directory {
         fs::rename(&from, &to)?;
         Ok(to)
     }
+
+    /// Removes the oldest damaged databases, and what belongs to them, but for so many. `newest` is the last one that was
+    /// moved, whatever its name says of the time. Gives the names of those removed.
+    pub(super) fn remove_old(&self, newest: &Path, keep: usize) -> io::Result<Vec<PathBuf>> {
+        let mut others = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            if path != newest
+                && let Some(age) = path.file_name().and_then(|name| name.to_str()).and_then(moved_at)
+            {
+                others.push((age, path));
+            }
+        }
+        others.sort();
+        let too_many = (others.len() + 1).saturating_sub(keep.max(1));
+        let old: Vec<PathBuf> = others.into_iter().take(too_many).map(|(_, path)| path).collect();
+        for path in &old {
+            for companion in COMPANIONS {
+                match fs::remove_file(with_suffix(path, companion)) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    outcome => outcome?,
+                }
+            }
+            fs::remove_file(path)?;
+        }
+        Ok(old)
+    }
+}
+
+/// When a damaged database of this name was moved, and which of that second it is. `None` for what has another name.
+fn moved_at(name: &str) -> Option<(u64, u32)> {
+    let stamp = name.strip_prefix(DATABASE)?.strip_prefix(DAMAGED)?;
+    let (time, number) = stamp.split_once('.').unwrap_or((stamp, "1"));
+    let digits: String = time.strip_suffix('Z')?.split('T').collect();
+    Some((digits.parse().ok()?, number.parse().ok()?))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -106,7 +106,15 @@ impl Dirty {
             *attempt = begun;
             return;
         }
-        let is_done = matches!(&mark, Mark::Ended(outcome) if outcome.then == Then::Done);
+        if matches!(mark, Mark::Kept) {
+            // Nobody can see it.
+            return;
+        }
+        let is_done = match &mark {
+            Mark::Ended(outcome) => outcome.then == Then::Done,
+            Mark::Withdrawn => true,
+            Mark::Started(_) | Mark::Kept => false,
+        };
         if is_done && self.calls.remove(&call).is_some() {
             // It came and went, and the database never knew.
             self.marks.remove(&call);

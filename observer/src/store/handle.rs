@@ -15,7 +15,7 @@ use super::writer::{Reported, Request};
 pub struct Store {
     requests: Sender<Request>,
     reports: UnboundedReceiver<Reported>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Counters>>,
     limits: Limits,
     last: Ticket,
     stored: Ticket,
@@ -27,7 +27,7 @@ impl Store {
     pub(super) fn new(
         requests: Sender<Request>,
         reports: UnboundedReceiver<Reported>,
-        thread: JoinHandle<()>,
+        thread: JoinHandle<Counters>,
         limits: Limits,
     ) -> Self {
         let (last, stored) = (Ticket::default(), Ticket::default());
@@ -91,6 +91,16 @@ impl Store {
         self.tell(Request::Mark(call, Mark::Ended(outcome)));
     }
 
+    /// Says that a call that is not wanted any more will not be made. One that has failed meanwhile is forgotten too.
+    pub fn withdraw(&mut self, call: CallId) {
+        self.tell(Request::Mark(call, Mark::Withdrawn));
+    }
+
+    /// Says that a call is not wanted any more but has a process, which is let end.
+    pub fn keep(&mut self, call: CallId) {
+        self.tell(Request::Mark(call, Mark::Kept));
+    }
+
     /// Says that all has been appended that [`Report::Wanted`] asked for.
     pub fn complete(&mut self) {
         self.tell(Request::Complete);
@@ -133,13 +143,14 @@ impl Store {
         self.refused
     }
 
-    /// Stores what was appended, says in the database that nothing is lost, and closes it. Waits for the disk.
-    pub fn close(mut self) {
+    /// Stores what was appended, says in the database that nothing is lost, and closes it. Waits for the disk. Gives what was
+    /// counted in all.
+    pub fn close(mut self) -> Counters {
         self.tell(Request::Close);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            error!("the store's writer has failed");
-        }
+        let ended = self
+            .thread
+            .take()
+            .and_then(|thread| thread.join().inspect_err(|_| error!("the store's writer has failed")).ok());
+        ended.unwrap_or(self.counters)
     }
 }

@@ -20,6 +20,11 @@ const STARTED: &str = "UPDATE outbox SET state = 'running', attempts = ?2, chang
     WHERE call = ?1 AND state IN ('waiting', 'running')";
 const ENDED: &str = "UPDATE outbox SET state = ?2, attempts = ?3, result = ?4, ended_ns = ?5, next_try_ns = ?6, change = ?7, \
     failures = coalesce(?8, failures) WHERE call = ?1 AND state IN ('waiting', 'running')";
+const KEPT: &str = "UPDATE outbox SET state = 'running', attempts = attempts + 1, change = ?2 \
+    WHERE call = ?1 AND state = 'waiting'";
+/// Whoever wants it again wants it with all its retries.
+const REPLAYED: &str =
+    "UPDATE outbox SET state = 'waiting', next_try_ns = NULL, failures = 0, change = ?2 WHERE call = ?1";
 const FORGET: [&str; 2] = ["DELETE FROM outbox WHERE call = ?1", "DELETE FROM invocations WHERE call = ?1"];
 const FORGET_EVENTS: &str = "DELETE FROM events WHERE id < ?1 AND NOT EXISTS \
     (SELECT 1 FROM outbox WHERE call BETWEEN events.id * 65536 AND events.id * 65536 + 65535)";
@@ -150,6 +155,14 @@ impl Ledger {
         limits: &Limits,
     ) -> Result<()> {
         let (number, change) = (id.number(), self.change());
+        if matches!(mark, Mark::Withdrawn) {
+            // What has failed meanwhile is not wanted either; what is done is history.
+            return if self.open.remove(&number) || self.dead.remove(&number) {
+                forget(connection, number)
+            } else {
+                Ok(())
+            };
+        }
         if !self.open.contains(&number) {
             return Ok(());
         }
@@ -160,7 +173,11 @@ impl Ledger {
                     .execute(params![number, attempt, change])
                     .map(drop);
             }
+            Mark::Kept => {
+                return connection.prepare_cached(KEPT)?.execute(params![number, change]).map(drop);
+            }
             Mark::Ended(outcome) => outcome,
+            Mark::Withdrawn => return Ok(()),
         };
         let (state, next_try, failures) = match then {
             Then::Done => ("done", None, None),
@@ -185,12 +202,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Does what people asked for with `dhcp-observer events`. Gives the calls to be made again, and those that are not to
-    /// be made any more.
-    pub(super) fn serve_requests(
-        &mut self,
-        connection: &Connection,
-    ) -> Result<(Vec<StoredCall>, Vec<CallId>)> {
+    /// Does what people asked for with `dhcp-observer events`, as far as the database is concerned.
+    pub(super) fn serve_requests(&mut self, connection: &Connection) -> Result<Served> {
         let mut requests: Vec<(i64, String, i64)> = Vec::new();
         let mut statement =
             connection.prepare_cached("SELECT id, action, event FROM requests ORDER BY id")?;
@@ -198,7 +211,7 @@ impl Ledger {
         while let Some(row) = rows.next()? {
             requests.push((row.get(0)?, row.get(1)?, row.get(2)?));
         }
-        let (mut again, mut dropped) = (Vec::new(), Vec::new());
+        let mut served = Served::default();
         for (id, action, event) in requests {
             let first = event.saturating_mul(65_536);
             let of_event = |set: &BTreeSet<i64>| -> Vec<i64> {
@@ -209,33 +222,42 @@ impl Ledger {
                 let mut calls: Vec<i64> = over.chain(of_event(&self.dead)).collect();
                 calls.sort_unstable();
                 for call in calls {
-                    // Whoever wants it again wants it with all its retries.
-                    let sql = "UPDATE outbox SET state = 'waiting', next_try_ns = NULL, failures = 0, change = ?2 \
-                        WHERE call = ?1";
-                    connection.prepare_cached(sql)?.execute([call, self.change()])?;
+                    connection.prepare_cached(REPLAYED)?.execute([call, self.change()])?;
                     self.dead.remove(&call);
                     self.open.insert(call);
-                    again.extend(stored(connection, call)?);
+                    served.again.extend(stored(connection, call)?);
                 }
                 self.done.retain(|call| call >> 16 != event);
             } else if action == "drop" {
-                for call in of_event(&self.dead).into_iter().chain(of_event(&self.open)) {
-                    let sql = "SELECT state = 'running' FROM outbox WHERE call = ?1";
-                    let running: Option<bool> =
-                        connection.prepare_cached(sql)?.query_row([call], |row| row.get(0)).optional()?;
-                    if running != Some(true) {
-                        forget(connection, call)?;
-                        self.dead.remove(&call);
-                        if self.open.remove(&call) {
-                            dropped.push(CallId::from_number(call));
-                        }
-                    }
+                for call in of_event(&self.dead) {
+                    forget(connection, call)?;
+                    self.dead.remove(&call);
                 }
+                // Whether they have a process is known to others.
+                served.unwanted.extend(of_event(&self.open).into_iter().map(CallId::from_number));
             }
             connection.prepare_cached("DELETE FROM requests WHERE id = ?1")?.execute([id])?;
         }
-        Ok((again, dropped))
+        Ok(served)
     }
+
+    /// The same where no process can know of any call, because none of ours has run.
+    pub(super) fn serve_requests_of_before(&mut self, connection: &Connection) -> Result<()> {
+        for call in self.serve_requests(connection)?.unwanted {
+            forget(connection, call.number())?;
+            self.open.remove(&call.number());
+        }
+        Ok(())
+    }
+}
+
+/// What people asked for and the database alone cannot do.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    /// Calls that are to be made again.
+    pub(super) again: Vec<StoredCall>,
+    /// Calls that are not to be made any more, and are not over.
+    pub(super) unwanted: Vec<CallId>,
 }
 
 pub(super) fn write_gap(connection: &Connection, gap: &Gap) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The store from another process: what `dhcp-observer events` shows, and what it asks for.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Result, params};
@@ -61,7 +63,7 @@ pub struct Listed {
 pub enum Action {
     /// Make the calls of an event that are over again.
     Replay,
-    /// Forget the calls of an event that failed or wait.
+    /// Forget the calls of an event that failed or wait. One that runs is let end.
     Drop,
 }
 
@@ -69,6 +71,9 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    path: PathBuf,
+    /// Device and inode of the file.
+    file: Option<(u64, u64)>,
     is_held: bool,
 }
 
@@ -96,7 +101,13 @@ impl Reader {
         if version != known {
             anyhow::bail!("{}: schema {version}, this program knows {known}", path.display());
         }
-        Ok(Self { connection, is_held: directory::is_held(directory) })
+        let file = file(&path);
+        Ok(Self { connection, path, file, is_held: directory::is_held(directory) })
+    }
+
+    /// Whether another database has taken the place of this one, which was damaged: nothing more will happen here.
+    pub fn is_replaced(&self) -> bool {
+        file(&self.path).is_some_and(|file| self.file != Some(file))
     }
 
     /// Whether a daemon ran on this directory when it was opened.
@@ -166,7 +177,9 @@ impl Reader {
     pub fn ask(&self, action: Action, event: u64) -> Result<usize> {
         let (word, states) = match action {
             Action::Replay => ("replay", "('done', 'dead')"),
-            Action::Drop => ("drop", "('waiting', 'dead')"),
+            Action::Drop if self.is_held => ("drop", "('waiting', 'dead')"),
+            // What ran when the daemon died would run again.
+            Action::Drop => ("drop", "('waiting', 'dead', 'running')"),
         };
         let first = CallId { event, position: 0 }.number();
         let sql =
@@ -178,4 +191,31 @@ impl Reader {
         }
         Ok(usize::try_from(count).unwrap_or(0))
     }
+    /// Whether something was asked of an event that the daemon has not heard yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite.
+    pub fn is_unheard(&self, event: u64) -> Result<bool> {
+        let event = CallId { event, position: 0 }.number() >> 16;
+        let sql = "SELECT EXISTS (SELECT 1 FROM requests WHERE event = ?1)";
+        self.connection.prepare_cached(sql)?.query_row([event], |row| row.get(0))
+    }
+
+    /// The calls of an event and the state of each: waiting, running, done or dead.
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite.
+    pub fn states(&self, event: u64) -> Result<BTreeMap<CallId, String>> {
+        let first = CallId { event, position: 0 }.number();
+        let sql = "SELECT call, state FROM outbox WHERE call BETWEEN ?1 AND ?1 + 65535";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([first], |row| Ok((CallId::from_number(row.get(0)?), row.get(1)?)))?;
+        rows.collect()
+    }
+}
+
+fn file(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }

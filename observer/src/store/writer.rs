@@ -1,7 +1,6 @@
 //! The one thread that writes. Whatever waits for it when it is ready goes into one transaction: one change when there is
 //! little to do, thousands when there is much.
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use crate::time::Timestamp;
 
 use super::archive::{self, Session};
 use super::change::{CallId, Change, Counters, HookMemory, Mark, Report, Ticket, Wanted};
-use super::database::Database;
+use super::database::{Database, Moved};
 use super::dirty::Dirty;
 use super::fault::Fault;
 use super::lease::Readable;
-use super::outbox::{self, Ledger};
+use super::outbox::{self, Ledger, Served};
 use super::{OpenError, Options, lease};
 
 /// Rows in one transaction, roughly. It bounds how long the first of them waits for the last.
@@ -109,8 +108,13 @@ impl Writer {
         }
     }
 
-    /// Writes until there is nobody left to give anything.
-    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+    /// Counts a damaged database that was moved aside before this began.
+    pub(super) fn count_moved(&mut self, moved: &Moved) {
+        self.counters.moved(moved);
+    }
+
+    /// Writes until there is nobody left to give anything. Says what was counted.
+    pub(super) fn run(mut self, requests: &Receiver<Request>) -> Counters {
         let mut group = Vec::new();
         loop {
             let now = self.clock.now();
@@ -121,7 +125,7 @@ impl Writer {
             let mut next = match first {
                 Ok(request) => Some(request),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.counters,
             };
             while let Some(request) = next {
                 rows += match &request {
@@ -234,10 +238,7 @@ impl Writer {
         if complete {
             self.wanted = Wanted::default();
         }
-        let took = self.clock.now().since(start);
-        self.counters.commits += 1;
-        self.counters.commit_time += took;
-        self.counters.longest_commit = self.counters.longest_commit.max(took);
+        self.counters.committed(self.clock.now().since(start));
         Ok(())
     }
 
@@ -260,15 +261,19 @@ impl Writer {
     }
 
     /// An empty database has taken the place of a damaged one.
-    fn begun_anew(&mut self, database: Database, moved: PathBuf, now: Timestamp) {
+    fn begun_anew(&mut self, database: Database, moved: Moved, now: Timestamp) {
         self.database = Some(database);
-        self.counters.moved_aside += 1;
         self.dirty.forgotten = EVERYTHING;
         self.begins = true;
-        self.report(Report::MovedAside(moved));
+        self.moved_aside(moved);
         if let Err(error) = self.flush() {
             self.degrade(&error.to_string(), now);
         }
+    }
+
+    fn moved_aside(&mut self, moved: Moved) {
+        self.counters.moved(&moved);
+        self.report(Report::MovedAside(moved.to));
     }
 
     fn degrade(&mut self, why: &str, now: Timestamp) {
@@ -293,8 +298,7 @@ impl Writer {
                     self.database = Some(database);
                     if let Some(moved) = moved {
                         self.dirty.forgotten = EVERYTHING;
-                        self.counters.moved_aside += 1;
-                        self.report(Report::MovedAside(moved));
+                        self.moved_aside(moved);
                     }
                 }
                 Err(error @ OpenError::Unusable { .. }) => return self.degrade(&error.to_string(), now),
@@ -313,9 +317,11 @@ impl Writer {
 
     /// Writes everything that is only in memory.
     fn flush(&mut self) -> Result<()> {
-        let Self { database: Some(database), ledger, counters, options, dirty, session, .. } = self else {
+        let Self { database: Some(database), ledger, counters, options, dirty, session, clock, .. } = self
+        else {
             return Err(rusqlite::Error::InvalidQuery);
         };
+        let start = clock.now();
         let transaction = database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if self.begins {
             archive::begin(&transaction, session)?;
@@ -350,6 +356,7 @@ impl Writer {
             archive::write_place(&transaction, place)?;
         }
         transaction.commit()?;
+        counters.committed(clock.now().since(start));
         self.dirty = Dirty::default();
         self.begins = false;
         if self.degraded.take().is_some() {
@@ -367,6 +374,7 @@ impl Writer {
     /// Looks whether another process has asked for something.
     fn look(&mut self) {
         let Some(database) = &mut self.database else { return };
+        let start = self.clock.now();
         let served = database.data_version().and_then(|version| {
             if version == self.data_version {
                 return Ok(None);
@@ -380,12 +388,13 @@ impl Writer {
         });
         match served {
             Ok(None) => {}
-            Ok(Some((again, dropped))) => {
+            Ok(Some(Served { again, unwanted })) => {
+                self.counters.committed(self.clock.now().since(start));
                 if !again.is_empty() {
                     self.report(Report::Replay(again));
                 }
-                if !dropped.is_empty() {
-                    self.report(Report::Dropped(dropped));
+                if !unwanted.is_empty() {
+                    self.report(Report::Unwanted(unwanted));
                 }
             }
             // Whoever asked holds it still.
@@ -394,11 +403,12 @@ impl Writer {
         }
     }
 
-    fn close(mut self) {
+    fn close(mut self) -> Counters {
         if self.degraded.is_some() {
             self.recover(self.clock.now());
         }
-        let Some(Database { connection, .. }) = &self.database else { return };
+        self.ledger.count(&mut self.counters);
+        let Some(Database { connection, .. }) = &self.database else { return self.counters };
         if self.degraded.is_none() && !self.wanted.anything() {
             if let Err(error) = archive::write_meta(connection, archive::CLEAN, 1) {
                 warn!("the database could not be closed well: {error}");
@@ -406,6 +416,7 @@ impl Writer {
         } else if self.degraded.is_some() {
             error!("what happened since the database could not be written any more is lost");
         }
+        self.counters
     }
 }
 

@@ -16,7 +16,7 @@ use crate::hook::isolation::refuse_stock_script;
 use crate::hook::{
     Attributes, Credentials, LaneLimits, Mode, Output, Program, Scheduling, Spec, resolve_program,
 };
-use crate::tracker::Event;
+use crate::tracker::{Event, network};
 
 /// What a hook from the file finds as its `PATH` unless it is given another one.
 pub const STANDARD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -208,10 +208,11 @@ fn read_command(
 /// `events`: words of the dialect and of events.
 fn read_words(section: &Section<'_, '_>, dialect: DialectName) -> Words {
     let of_events = Event::LEASE.map(Event::name);
-    let network = crate::tracker::network::Kind::ALL.map(|kind| kind.name());
     let mut known: Vec<&str> = dialect.words();
     known.extend(of_events);
-    known.extend(network);
+    if dialect == DialectName::Kea {
+        known.extend(network::Kind::ALL.map(network::Kind::name));
+    }
     let words = section.several("events", "a word", |value| value.as_str().map(str::to_owned));
     for word in words.iter().filter(|word| !known.contains(&word.value.as_str())) {
         let meant = match closest(&word.value, known.iter().copied()) {

@@ -313,6 +313,26 @@ impl Config {
         names.join(", ")
     }
 
+    /// Warns of words for which hooks wait and that nobody looks out for, once it is known what holds.
+    pub fn warn_of_unheard_words(&mut self) {
+        let kind_of = |word: &str| {
+            let known = |kind: &network::Kind| kind.name() == word || kind.hook_point() == word;
+            network::Kind::ALL.into_iter().find(known)
+        };
+        for hook in &self.hooks {
+            for (word, kind) in hook.words.iter().filter_map(|word| Some((word, kind_of(word)?))) {
+                if !self.network.kinds.has(kind) {
+                    self.warnings.push(format!(
+                        "hook {:?} waits for {word:?}, which will not come: add {:?} to kinds in [network_events], or to \
+                         --network-events",
+                        hook.name,
+                        kind.name()
+                    ));
+                }
+            }
+        }
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors
@@ -378,8 +398,23 @@ impl Config {
         if !top.has("hook") && !given.hook {
             reader.wrong(0, "there is no [[hook]]: nobody would be told anything");
         }
+        config.warn_of_shared_users();
         top.finish();
         config
+    }
+
+    /// Adds a warning for each hook that runs as the observer's own user, who can change the leases.
+    pub fn warn_of_shared_users(&mut self) {
+        let Some(own) = &self.daemon.run_as else { return };
+        let of = |hook: &Hook| Some(hook.spec.as_ref()?.attributes.credentials.as_ref()?.user);
+        let shared = self.hooks.iter().filter(|hook| of(hook) == Some(own.user));
+        let warnings = shared.map(|hook| {
+            format!(
+                "hook {:?} runs as user {}, to whom the leases belong; give it another",
+                hook.name, own.user
+            )
+        });
+        self.warnings.extend(warnings.collect::<Vec<_>>());
     }
 
     fn read_hooks(&mut self, reader: &Reader<'_>, top: &reader::Section<'_, '_>) {

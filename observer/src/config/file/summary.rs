@@ -22,6 +22,9 @@ pub fn summary(config: &Config) -> String {
             .collect();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "interfaces: {}", interfaces.join(", "));
+    if let Some(own) = &config.daemon.run_as {
+        let _ = writeln!(text, "frames are handled as user {} and group {}", own.user, own.group);
+    }
     for (index, hook) in config.hooks.iter().enumerate() {
         let _ = writeln!(text, "hook {}: {}", index + 1, line(hook));
     }

@@ -146,6 +146,9 @@ fn a_wrong_type_or_value_is_named_with_what_was_expected() {
     check("mode = \"streem\"\n", "6:8", &["\"exec\", \"stream\" or \"batch\""]);
     check("events = [\"commit\", \"lease4_renwe\"]\n", "6:21", &["did you mean \"lease4_renew\"?"]);
     check("events = [\"BOUND\"]\n", "6:11", &["dialect kea has no word \"BOUND\""]);
+    // Only Kea's words have one for what the network says beside leases.
+    let gap = "dialect = \"dnsmasq\"\nevents = [\"gap\"]\n";
+    check(gap, "7:11", &["dialect dnsmasq has no word \"gap\"", "\"del\""]);
     check("events = []\n", "6:10", &["an empty list"]);
     check("filter = 1\n", "6:10", &["found 1, expected a table"]);
     check("[hook.filter]\nsubnet = [\"10.0.0.0/8\", \"10.0.0.1/8\"]\n", "7:25", &["10.0.0.1/8", "a prefix"]);
@@ -323,4 +326,33 @@ fn no_change_to_the_example_does_more_than_to_be_reported() {
         }
     }
     assert!(accepted > 0, "no change at all was harmless: the example itself must be wrong");
+}
+
+#[test]
+fn the_observers_own_user_is_looked_up_and_is_no_hooks() {
+    let hook = "[[hook]]\nname = \"b\"\ncommand = \"/usr/bin/true\"\nuser = 65531\n";
+    let config = parse(&format!("{SOUND}{hook}[daemon]\nuser = 65531\n")).unwrap();
+    let own = config.daemon.run_as.unwrap();
+    assert_eq!((own.user, own.group), (65_531, 65_531));
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("\"b\" runs as user 65531")),
+        "{:?}",
+        config.warnings
+    );
+    let problem = |text: &str| parse(&format!("{SOUND}[daemon]\n{text}")).unwrap_err().to_string();
+    assert!(problem("user = \"no such user\"\n").contains("there is no user \"no such user\""));
+    assert!(problem("group = 7\n").contains("counts with user only"));
+}
+
+/// What a spawner has looked at is not looked at again by an observer that may not see it.
+#[test]
+fn what_was_looked_at_is_taken_as_it_is() {
+    let text = SOUND.replace("/bin/true", "/no/such/program") + "directory = \"/no/such/directory\"\n";
+    assert!(parse(&text).is_err());
+    let looked_at = Given { looked_at: true, ..Given::default() };
+    let config = Config::parse(Path::new("c.toml"), text.as_bytes(), looked_at).unwrap();
+    let spec = config.hooks[0].spec.as_ref().unwrap();
+    assert_eq!(spec.program.path(), c"/no/such/program");
+    // But what the text itself says is.
+    assert!(Config::parse(Path::new("c.toml"), b"x = 1\n", looked_at).is_err());
 }

@@ -18,7 +18,7 @@ use crate::tracker::{Exchange4, Exchange6};
 use super::{Action, Options, name};
 
 /// What a service manager gives dnsmasq, and dnsmasq passes on: the default of systemd.exec(5).
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(in crate::dialect) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The enterprise number of the Broadband Forum, whose devices say who they are in option 125 (TR-069).
 const BROADBAND_FORUM: u32 = 3_561;
 

@@ -4,6 +4,7 @@
 //! end is not told, and what the client said in its question is told only where dnsmasq has just read it.
 
 mod environment;
+pub(super) use environment::PATH;
 mod name;
 
 use std::collections::{BTreeSet, VecDeque};

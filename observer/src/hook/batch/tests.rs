@@ -46,6 +46,27 @@ fn start(batches: &mut Batches<u32>, now: Timestamp) -> u32 {
 }
 
 #[test]
+fn what_no_process_has_can_be_taken_back() {
+    let mut batches = batches(LaneLimits { retries: 1, ..LIMITS });
+    (0..3).for_each(|call| take(&mut batches, at(0), call));
+    let life = start(&mut batches, at(0));
+    take(&mut batches, at(1), 3);
+    assert_eq!(batches.withdraw(|call| [1, 3].contains(call)), [3], "a process has 1");
+    assert_eq!(batches.poll_timeout(), Some(at(60)), "nothing is left to be handed over at 11");
+    // Between two attempts there is no process.
+    assert_eq!(ended(&mut batches, life, at(2), Ended::Exited(1)), (vec![], Some(at(3))));
+    assert_eq!(batches.withdraw(|call| *call == 1), [1]);
+    assert_eq!(present(&batches), [(0, 1), (2, 1)]);
+    assert_eq!(batches.withdraw(|_| true), [0, 2]);
+    assert_eq!((batches.poll_timeout(), batches.poll_command()), (None, None));
+    assert!(batches.is_idle());
+    // It goes on as new.
+    (4..7).for_each(|call| take(&mut batches, at(2), call));
+    start(&mut batches, at(2));
+    assert_eq!(present(&batches), [(4, 1), (5, 1), (6, 1)]);
+}
+
+#[test]
 fn a_batch_is_closed_when_it_is_full() {
     let mut batches = batches(LIMITS);
     for call in 0..2 {

@@ -5,6 +5,7 @@ mod batches;
 mod reload;
 mod several;
 mod streams;
+mod withdraw;
 
 use std::io::Read;
 use std::os::fd::AsRawFd;

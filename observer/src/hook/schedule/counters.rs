@@ -37,6 +37,8 @@ pub struct Counters {
     pub stray_acknowledgements: u64,
     /// Calls whose last allowed attempt failed, when there were retries, or that never became a process.
     pub gave_up: u64,
+    /// Calls that somebody did not want any more, and that had no process yet.
+    pub withdrawn: u64,
     /// The most calls that ever waited at once.
     pub queued_peak: usize,
     /// The longest time from an event to its first attempt.
@@ -61,6 +63,7 @@ impl Counters {
             ("gave_up", self.gave_up),
             ("dropped", self.dropped),
             ("dropped_subject", self.dropped_subject),
+            ("withdrawn", self.withdrawn),
         ]
         .into_iter()
     }

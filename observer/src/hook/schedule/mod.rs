@@ -25,6 +25,7 @@ mod limits;
 mod order;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;

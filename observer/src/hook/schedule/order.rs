@@ -55,6 +55,16 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         stage.into_iter().for_each(|id| self.unblock(id));
     }
 
+    /// A job of this event is taken back. That of a later stage is not there when the stage begins.
+    pub(super) fn leave_event(&mut self, event: Option<EventKey>, id: JobId) {
+        let later = event.and_then(|key| self.events.get_mut(&key)).map(|stages| &mut stages.later);
+        let Some(later) = later.filter(|later| later.iter().flatten().any(|other| *other == id)) else {
+            return self.leave_stage(event);
+        };
+        later.iter_mut().for_each(|stage| stage.retain(|other| *other != id));
+        later.retain(|stage| !stage.is_empty());
+    }
+
     /// Lets the next job of each of these subjects come forward.
     pub(super) fn release_subjects(&mut self, lane: LaneId, subjects: &[K]) {
         for subject in subjects {

@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Octets of a length.
 const LENGTH: usize = 4;
 /// The longest message: a batch of thousands of calls.
-const LONGEST: usize = 1 << 30;
+const LONGEST: usize = 1 << 28;
 /// Descriptors with one message.
 const DESCRIPTORS: usize = 2;
 /// What is read at once.

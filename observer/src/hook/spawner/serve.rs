@@ -1,6 +1,6 @@
 //! The spawner's end: orders are carried out as far as they are in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ use crate::dialect::{DialectName, vocabulary};
 pub struct Rules {
     /// The hooks in their order, and whose words their calls have.
     pub hooks: Vec<(Spec, DialectName)>,
+    /// The most processes of calls side by side.
+    pub most: usize,
     /// The configuration file, where there is one.
     pub text: Option<Text>,
 }
@@ -58,6 +60,8 @@ pub(super) async fn attend(socket: OwnedFd, read: impl FnMut() -> Result<Rules, 
     let desk = Desk {
         read,
         hooks: Vec::new(),
+        most: 0,
+        running: HashSet::new(),
         crew,
         clock,
         dialects: HashMap::new(),
@@ -72,6 +76,10 @@ struct Desk<R> {
     read: R,
     /// As they were read last.
     hooks: Vec<(Spec, DialectName)>,
+    /// As many processes as an observer has reason to order, by the most generous of the configurations that were read.
+    most: usize,
+    /// Those that were ordered and whose end was not reported.
+    running: HashSet<Run>,
     crew: Crew,
     clock: Clock,
     dialects: HashMap<Tool, (Arc<str>, DialectName)>,
@@ -112,13 +120,21 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
                 let piped = matches!(order, Order::Start { with: With::Stream, .. });
                 let job = self.handle_order(order);
                 let pipes = if piped { incoming.descriptor().zip(incoming.descriptor()) } else { None };
-                if let Some((run, tool, work)) = job {
+                if let Some((run, ..)) = job
+                    && (self.running.len() >= self.most || !self.running.insert(run))
+                {
+                    error!(most = self.most, "refused: more processes than the configuration allows");
+                    self.refuse(run, Errno::EAGAIN);
+                } else if let Some((run, tool, work)) = job {
                     match (work, pipes) {
                         (Some(work), _) => self.crew.start(run, tool, work),
                         (None, Some((stdin, stdout))) => {
                             self.crew.start(run, tool, Work::Stream(stdin, stdout));
                         }
-                        (None, None) => self.refuse(run, Errno::EBADF),
+                        (None, None) => {
+                            self.running.remove(&run);
+                            self.refuse(run, Errno::EBADF);
+                        }
                     }
                 }
             }
@@ -134,8 +150,9 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
     }
 
     fn handle_report(&mut self, report: &Report) {
-        if let Report::Started { run, pid, .. } = *report {
-            self.processes.insert(run, pid);
+        match *report {
+            Report::Started { run, pid, .. } => drop(self.processes.insert(run, pid)),
+            Report::Ended { run, .. } => drop(self.running.remove(&run)),
         }
         self.words.push(Word::of_report(report, self.clock));
     }
@@ -144,7 +161,9 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
     fn handle_order(&mut self, order: Order<'_>) -> Option<(Run, Tool, Option<Work>)> {
         match order {
             Order::Read => {
-                let read = (self.read)().map(|Rules { hooks, text }| {
+                let read = (self.read)().map(|Rules { hooks, most, text }| {
+                    // Streams and batches have a process each, and at a reload those of before may still run.
+                    self.most = self.most.max(most.saturating_add(2 * (hooks.len() + self.hooks.len())));
                     self.hooks = hooks;
                     text
                 });
@@ -210,10 +229,11 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
         self.words.push(Word::Ended { run, ended, at: self.clock.boot_nanos(self.clock.now()) });
     }
 
-    /// Only what was started here, and is not collected, can be meant.
+    /// Only what was started here, and is not collected, can be meant, and only its end.
     fn signal(&self, run: Run, number: i32) {
         let Some(&process) = self.processes.get(&run) else { return };
-        let sent = Signal::try_from(number).and_then(|signal| self.crew.signal(process, signal));
+        let signal = [Signal::SIGTERM, Signal::SIGKILL].into_iter().find(|signal| *signal as i32 == number);
+        let sent = signal.ok_or(Errno::EINVAL).and_then(|signal| self.crew.signal(process, signal));
         if let Err(errno) = sent {
             warn!(pid = process.as_raw(), number, %errno, "hook could not be signalled");
         }

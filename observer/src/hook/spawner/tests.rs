@@ -41,7 +41,7 @@ fn spawner(mut hooks: Vec<Vec<(Spec, DialectName)>>) -> Observer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let read = move || {
             let hooks = hooks.pop().ok_or("c.toml:1:1: something is wrong")?;
-            Ok(Rules { hooks, text: None })
+            Ok(Rules { hooks, most: 1, text: None })
         };
         runtime.block_on(attend(theirs, read)).map_err(|error| format!("{error:#}"))
     });
@@ -207,10 +207,39 @@ fn only_its_own_processes_are_signalled() {
     observer.say(&Order::Signal(run(2), Signal::SIGKILL as i32));
     observer.say(&Order::Collect(run(2)));
     assert!(matches!(observer.hear(), Word::Started { run: of, .. } if of == run(1)));
+    observer.say(&Order::Signal(run(1), Signal::SIGSTOP as i32));
     observer.say(&Order::Signal(run(1), 9_999));
     observer.say(&Order::Signal(run(1), Signal::SIGTERM as i32));
     let (_, ended) = observer.end_of(run(1));
     assert!(matches!(ended, Course::Signalled(signal) if signal == Signal::SIGTERM as i32), "{ended:?}");
+}
+
+#[test]
+fn no_more_processes_than_the_configuration_has_a_use_for() {
+    let scratch = Scratch::new();
+    let mut observer = spawner(vec![vec![hook(&scratch, "#!/bin/sh\nexec sleep 1000\n")]]);
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    // One of a call, and two for whatever mode the hook has.
+    (1..=4).for_each(|number| observer.call(run(number), tool, &[]));
+    let mut heard: Vec<_> = (0..4).map(|_| observer.hear()).collect();
+    let refused = heard.iter().position(|word| matches!(word, Word::Ended { .. })).unwrap();
+    let refused = heard.swap_remove(refused);
+    assert!(
+        matches!(refused, Word::Ended { run: of, ended: Course::CouldNotStart(Step::Process, errno), .. }
+            if of == run(4) && errno == Errno::EAGAIN as i32),
+        "{refused:?}"
+    );
+    assert!(heard.iter().all(|word| matches!(word, Word::Started { .. })), "{heard:?}");
+    // When one has ended there is room again.
+    observer.say(&Order::Signal(run(2), Signal::SIGKILL as i32));
+    observer.end_of(run(2));
+    observer.call(run(5), tool, &[]);
+    assert!(matches!(observer.hear(), Word::Started { run: of, .. } if of == run(5)));
+    for number in [1, 3, 5] {
+        observer.say(&Order::Signal(run(number), Signal::SIGKILL as i32));
+        observer.end_of(run(number));
+    }
 }
 
 #[test]

@@ -44,6 +44,27 @@ fn acknowledged(stream: &mut Stream<u64>, line: &str, now: Timestamp) -> Option<
 }
 
 #[test]
+fn what_the_process_was_not_told_can_be_taken_back() {
+    let mut stream = stream(LIMITS, &[10, 20]);
+    let life = start(&mut stream, at(0));
+    assert_eq!(told(&mut stream, at(0)), [(10, 1), (20, 1)]);
+    for event in [30, 40, 50] {
+        stream.handle_call(event, event, Tried::default());
+    }
+    assert_eq!(stream.withdraw(|call| [20, 30, 50].contains(call)), [30, 50], "it knows of 20");
+    assert_eq!(told(&mut stream, at(0)), [(40, 1)]);
+    // The next process is told again of what is left; while there is none, everything can be taken back.
+    assert!(stream.handle_ended(life, at(1), Ended::Exited(1)).unwrap().again.is_some());
+    assert_eq!(stream.withdraw(|call| *call == 10), [10]);
+    stream.handle_timeout(at(100));
+    start(&mut stream, at(100));
+    assert_eq!(told(&mut stream, at(100)), [(20, 2), (40, 2)]);
+    assert_eq!(acknowledged(&mut stream, "", at(101)), Some(20));
+    assert_eq!(acknowledged(&mut stream, "", at(101)), Some(40));
+    assert!(stream.is_idle() && stream.flights.is_empty() && stream.by_event.is_empty());
+}
+
+#[test]
 fn a_line_acknowledges_the_oldest_or_the_event_that_it_names() {
     let mut stream = stream(LIMITS, &[10, 20, 30, 40, 50]);
     start(&mut stream, at(0));

@@ -75,6 +75,44 @@ fn tables_of_somebody_else_are_moved_aside() {
     });
 }
 
+/// Disks that damage one database damage the next one too, and would be full of them some day.
+#[test]
+fn only_the_newest_damaged_databases_are_kept() {
+    let scratch = Scratch::new();
+    filled(&scratch);
+    // Of several days, some with their logs, and one that is not ours to remove.
+    let aside = |name: &str| scratch.path().join(format!("observer.db.damaged-{name}"));
+    for old in ["20261001T000000Z", "20261001T000000Z.2", "20261001T000000Z.10", "20261101T000000Z"] {
+        fs::write(aside(old), old).unwrap();
+        fs::write(aside(&format!("{old}-wal")), "log").unwrap();
+    }
+    fs::write(aside("look-at-this"), "precious").unwrap();
+    let spoil = || {
+        let mut file = OpenOptions::new().write(true).open(scratch.database()).unwrap();
+        file.write_all(b"this was a database").unwrap();
+    };
+    let damaged = || -> Vec<String> {
+        let names = scratch.names().into_iter();
+        names.filter_map(|name| Some(name.strip_prefix("observer.db.damaged-")?.to_owned())).collect()
+    };
+    spoil();
+    let mut archive = open(scratch.path());
+    let moved = archive.restored().moved_aside.clone().unwrap();
+    let newest = moved.display().to_string().rsplit_once('-').unwrap().1.to_owned();
+    let kept = ["20261001T000000Z.10", "20261001T000000Z.10-wal", "20261101T000000Z", "20261101T000000Z-wal"];
+    assert_eq!(damaged(), [&kept[..], &[&newest, "look-at-this"]].concat());
+    assert_eq!(start(archive).close().aside_removed, 2);
+
+    // By a clock that went back, too, what was just moved is the newest.
+    spoil();
+    let early = Timestamp::from_seconds(7);
+    let mut archive = Archive::open(options(scratch.path()), early).unwrap();
+    let moved = archive.restored().moved_aside.clone().unwrap();
+    assert!(moved.exists() && moved.display().to_string().ends_with("-19700101T000007Z"), "{moved:?}");
+    let kept = ["19700101T000007Z", "20261101T000000Z", "20261101T000000Z-wal", &newest, "look-at-this"];
+    assert_eq!(damaged(), kept);
+}
+
 #[test]
 fn an_empty_file_is_a_new_database() {
     let scratch = Scratch::new();

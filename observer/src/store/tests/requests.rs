@@ -67,9 +67,13 @@ fn a_running_daemon_hears_what_is_asked() {
     assert_eq!(reader.ask(Action::Replay, 2).unwrap(), 1);
     assert_eq!(report(&mut store), again(2, 3));
     assert_eq!(reader.ask(Action::Drop, 3).unwrap(), 1);
-    assert_eq!(report(&mut store), Report::Dropped(vec![CallId { event: 3, position: 0 }]));
-    // It may end before it hears that nobody wants it.
-    store.ended(CallId { event: 3, position: 0 }, outcome(1, Then::Done));
+    assert_eq!(report(&mut store), Report::Unwanted(vec![CallId { event: 3, position: 0 }]));
+    assert!(!reader.is_unheard(3).unwrap());
+    // It may fail before it hears that nobody wants it.
+    store.ended(CallId { event: 3, position: 0 }, outcome(1, Then::Dead));
+    store.withdraw(CallId { event: 3, position: 0 });
+    put(&mut store, Change::default());
+    assert!(reader.states(3).unwrap().is_empty());
     store.ended(CallId { event: 2, position: 0 }, outcome(4, Then::Dead));
     put(&mut store, Change::default());
     assert_eq!(reader.ask(Action::Drop, 2).unwrap(), 1);
@@ -78,6 +82,48 @@ fn a_running_daemon_hears_what_is_asked() {
     }
     store.close();
     assert_eq!(calls(&mut open(scratch.path())), [(1, 0, 2), (4, 0, 1)]);
+}
+
+/// Only those who have the processes know which calls run: a stream has no word for it.
+#[test]
+fn a_call_that_nobody_wants_and_somebody_has_runs() {
+    let scratch = Scratch::new();
+    let mut store = start(open(scratch.path()));
+    let calls = (0..2).map(|position| call(1, position)).collect();
+    put(&mut store, Change { calls, ..change(1) });
+    let reader = Reader::open(scratch.path()).unwrap();
+    assert_eq!(reader.ask(Action::Drop, 1).unwrap(), 2);
+    let id = |position| CallId { event: 1, position };
+    assert_eq!(report(&mut store), Report::Unwanted(vec![id(0), id(1)]));
+    store.keep(id(0));
+    store.withdraw(id(1));
+    put(&mut store, Change::default());
+    assert_eq!(reader.states(1).unwrap(), [(id(0), "running".to_owned())].into());
+    let attempts = "SELECT attempts FROM outbox WHERE call = 65536";
+    assert_eq!(sql::<u32>(&scratch, attempts), 1, "after a crash the next one is the second");
+    store.ended(id(0), outcome(1, Then::Done));
+    put(&mut store, Change::default());
+    assert_eq!(reader.states(1).unwrap(), [(id(0), "done".to_owned())].into());
+}
+
+/// A call that somebody wants again has all its retries again, also when a crash comes between.
+#[test]
+fn retries_begin_anew_with_a_replay() {
+    let scratch = Scratch::new();
+    let mut store = four(&scratch);
+    let reader = Reader::open(scratch.path()).unwrap();
+    assert_eq!(reader.ask(Action::Replay, 2).unwrap(), 1);
+    let Report::Replay(again) = report(&mut store) else { panic!("no replay") };
+    assert_eq!(again[0].tried, Tried { attempts: 3, failures: 0 });
+    let id = CallId { event: 2, position: 0 };
+    store.started(id, 4);
+    store.ended(id, outcome(4, Then::Again { at: NOW, failures: 1 }));
+    store.started(id, 5);
+    put(&mut store, Change::default());
+    store.close();
+    let mut archive = open(scratch.path());
+    let left = archive.restored().calls.iter().find(|stored| stored.id == id).unwrap();
+    assert_eq!(left.tried, Tried { attempts: 5, failures: 1 }, "of the fifth it is not known");
 }
 
 #[test]

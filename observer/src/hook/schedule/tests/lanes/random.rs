@@ -97,7 +97,7 @@ fn live_through(seed: u64) {
     let lanes: Vec<_> = rules.iter().map(|rules| schedule.add_lane(rules.clone(), None)).collect();
     let mut model = Model { seed, rules, calls: Vec::new() };
     let mut now = at(0);
-    let (mut submitted, mut refused, mut finished) = (0, 0, 0);
+    let (mut submitted, mut refused, mut finished, mut withdrawn) = (0, 0, 0, 0);
     let mut active: BTreeMap<JobId, Active> = BTreeMap::new();
     let mut handed: Vec<(JobId, usize)> = Vec::new();
     let mut terminated: BTreeSet<(JobId, u32)> = BTreeSet::new();
@@ -108,6 +108,23 @@ fn live_through(seed: u64) {
         let draining = submitted >= EVENTS;
         if draining && schedule.is_idle() {
             break;
+        }
+        if random.chance(12) {
+            // Somebody wants some calls no more.
+            let (of, which) = (2 + random.below(4) as usize, random.below(2) as usize);
+            let is_unwanted = |number: &usize| number % of == which;
+            let taken: BTreeSet<usize> = schedule.withdraw(is_unwanted).into_iter().collect();
+            let begun = |number: &usize| {
+                active.values().any(|attempt| attempt.number == *number)
+                    || handed.iter().any(|(_, other)| other == number)
+            };
+            let waiting =
+                (0..model.calls.len()).filter(|number| !model.calls[*number].over && !begun(number));
+            assert_eq!(taken, waiting.filter(is_unwanted).collect(), "seed {seed}");
+            for number in taken {
+                model.calls[number].over = true;
+                withdrawn += 1;
+            }
         }
         match random.below(10) {
             0..=3 if !draining => {
@@ -246,7 +263,12 @@ fn live_through(seed: u64) {
     }
     let total = schedule.counters();
     let accepted = model.calls.len() as u64 - refused;
-    assert_eq!((finished, total.accepted), (accepted, accepted), "seed {seed}: every accepted call ends");
+    assert_eq!(
+        (finished + withdrawn, total.accepted),
+        (accepted, accepted),
+        "seed {seed}: every accepted call ends"
+    );
+    assert_eq!(total.withdrawn, withdrawn, "seed {seed}");
     assert_eq!(total.dropped + total.dropped_subject, refused, "seed {seed}: every refusal has a name");
     assert!(model.calls.iter().all(|call| call.over));
     let ends = total.succeeded + total.non_zero + total.signalled + total.could_not_start + total.unknown;
