@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Stdout, Write};
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::dialect::Loss;
 use crate::dispatch::{Dispatch, Dispatched, Route};
 use crate::frame::RingPlace;
 use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec, Tried};
@@ -107,7 +108,7 @@ impl Delivery {
     }
 
     /// What hooks were not told of; see [`Dispatch::losses`].
-    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+    pub fn losses(&self) -> Vec<(&str, Vec<Loss>)> {
         self.dispatch.losses()
     }
 

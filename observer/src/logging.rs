@@ -1,5 +1,6 @@
 //! Where log lines go and how they look.
 
+mod journal;
 mod repeats;
 
 use std::io::{self, IsTerminal};
@@ -15,7 +16,7 @@ pub use repeats::Repeats;
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people, on standard error.
+    /// For people, on standard error; where that is the journal's, with levels that it understands.
     #[default]
     Text,
     /// A JSON object a line, on standard error.
@@ -41,6 +42,11 @@ impl Log {
         let (level_filter, handle) = reload::Layer::new(level);
         let repeats = Repeats::default();
         let lines = match format {
+            Format::Text if journal::is_stderr() => fmt::layer()
+                .event_format(journal::Lines::new())
+                .with_ansi(false)
+                .with_writer(io::stderr)
+                .boxed(),
             Format::Text => fmt::layer()
                 .with_target(false)
                 .with_ansi(io::stderr().is_terminal())
@@ -50,6 +56,7 @@ impl Log {
             Format::Journald => tracing_journald::layer()
                 .context("log format journald: there is no journal here")?
                 .with_syslog_identifier("dhcp-observer".to_owned())
+                .with_priority_mappings(journal::priorities())
                 .boxed(),
         };
         tracing_subscriber::registry().with(level_filter).with(lines.with_filter(repeats.filter())).init();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::capture::counters as capture;
+use crate::dialect::Loss;
 use crate::dialect::invocation::Invocation;
 use crate::dialect::json;
 use crate::drive::Driver;
@@ -87,11 +88,12 @@ pub fn unserved(counts: impl Iterator<Item = (&'static str, u64)>) -> String {
 }
 
 /// What hooks were not told of, a line for each that missed something.
-pub fn losses(losses: &[(&str, Vec<(&'static str, u64)>)]) -> String {
-    losses
-        .iter()
-        .map(|(hook, counts)| named(&format!("left out for hook {hook:?}"), 0, counts) + "\n")
-        .collect()
+pub fn losses(losses: &[(&str, Vec<Loss>)]) -> String {
+    let line = |(hook, losses): &(&str, Vec<Loss>)| {
+        let counts: Vec<_> = losses.iter().map(|loss| (loss.name, loss.count)).collect();
+        named(&format!("left out for hook {hook:?}"), 0, &counts) + "\n"
+    };
+    losses.iter().map(line).collect()
 }
 
 /// The table of variables for the README, in Markdown.

@@ -46,6 +46,23 @@ impl Call {
     }
 }
 
+#[cfg(test)]
+impl Call {
+    /// A call that nobody has made, at the beginning of time.
+    pub(crate) fn of(argv: &[&str], env: &[(&str, &str)]) -> Self {
+        let owned = |text: &&str| (*text).to_owned();
+        let env = env.iter().map(|(name, value)| (owned(name), owned(value))).collect();
+        Self { at: 0.0, argv: argv.iter().map(owned).collect(), env }
+    }
+
+    /// The same with another value of a variable.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(found, _)| found != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
 /// The calls in a text of JSON lines. A last line without its end is still being written and is left out.
 pub fn parse_calls(text: &str) -> Result<Vec<Call>> {
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -216,8 +216,7 @@ mod tests {
     use super::*;
 
     fn call(at: f64, hook: &str, env: &[(&str, &str)]) -> Call {
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Call { at, argv: vec![hook.to_owned()], env }
+        Call { at, ..Call::of(&[hook], env) }
     }
 
     fn renewal(cltt: &str, name: &str) -> Call {

@@ -13,6 +13,7 @@ use crate::client::message4::{self, Message4};
 use crate::client::message6::{self, Message6};
 use crate::clients::any::Client;
 use crate::link::Link;
+use crate::need::Need;
 use crate::servers::Lifetimes;
 use crate::servers::any::Server;
 use crate::story::{Fact, Story, balance};
@@ -37,18 +38,32 @@ pub struct Course<'a> {
     pub rebinds: bool,
     /// Whether a relay overhears what is routed past it and sends it on as well.
     pub overheard: bool,
-    /// How many leases it holds at a time.
-    pub leases: usize,
     /// What is true of each.
     pub facts: &'a [Fact<'a>],
     /// Options of the observer.
     pub options: &'a [&'a str],
 }
 
+impl Course<'static> {
+    /// The whole course of this client beside this server, of whose leases nothing else is known.
+    pub fn of(server: Server, client: Client) -> Self {
+        // dnsmasq has a T2 of 105 s in DHCPv6, and dhcp6c solicits anew when its renewals go unanswered.
+        let keeps_on = client.is_v6() && server == Server::Dnsmasq || matches!(client, Client::WideDhcp6c(_));
+        Self { server, client, renews: true, rebinds: !keeps_on, overheard: false, facts: &[], options: &[] }
+    }
+}
+
 impl Course<'_> {
+    /// What the machine must have for it.
+    pub fn needs(&self) -> Vec<Need> {
+        let programs = ["tcpdump", self.server.program(), self.client.program()];
+        [Need::Root].into_iter().chain(programs.map(Need::Program)).collect()
+    }
+
     /// Runs it between these links and judges it. Where the lease is too long to wait for its end, a replay of what was
     /// captured tells it, on the capture's own time.
     pub fn run(&self, near: &Link, far: &Link, directory: &Path) -> Result<Seen> {
+        let leases = self.client.leases();
         let sub = |name: &str| -> Result<_> {
             let path = directory.join(name);
             std::fs::create_dir(&path)?;
@@ -62,7 +77,7 @@ impl Course<'_> {
         if self.renews {
             client.settle()?;
             client.renew()?;
-            watch.wait_for_leases("renew", self.leases, PATIENCE)?;
+            watch.wait_for_leases("renew", leases, PATIENCE)?;
         }
         if self.rebinds {
             client.settle()?;
@@ -75,11 +90,11 @@ impl Course<'_> {
                 wait::until("unanswered client", PATIENCE, asked)?;
                 server.start_again()?;
             }
-            watch.wait_for_leases("rebind", self.leases, PATIENCE)?;
+            watch.wait_for_leases("rebind", leases, PATIENCE)?;
         }
         client.settle()?;
         client.release()?;
-        watch.wait_for_leases("release", self.leases, PATIENCE)?;
+        watch.wait_for_leases("release", leases, PATIENCE)?;
         drop(client);
         let mut client = self.client.start(&far.namespace, &sub("second")?, NAME)?;
         watch.wait_for("commit", 2, PATIENCE)?;
@@ -87,7 +102,7 @@ impl Course<'_> {
         let valid = self.server.valid(lifetimes);
         let live_expiry = valid <= lifetimes.valid;
         if live_expiry {
-            watch.wait_for("expire", self.leases, PATIENCE)?;
+            watch.wait_for("expire", leases, PATIENCE)?;
         }
         let seen = watch.finish(valid + 1)?;
         self.judge(&seen, &valid.to_string(), live_expiry)?;
@@ -107,15 +122,11 @@ impl Course<'_> {
         let facts =
             [&[("HWADDR", "02:00:00:00:00:02"), ("HWADDR_TYPE", "1"), ("VALID_LIFETIME", valid)], self.facts]
                 .concat();
+        let leases = self.client.leases();
         // The second time the client gets the same address or another, as the server sees fit.
         let story = |calls: &[Call], same: &[&str], second: &[&str]| {
-            let one = Story { leases: self.leases, lives: &[same], overheard: self.overheard, facts: &facts };
-            let two = Story {
-                leases: self.leases,
-                lives: &[&first, second],
-                overheard: self.overheard,
-                facts: &facts,
-            };
+            let one = Story { leases, lives: &[same], overheard: self.overheard, facts: &facts };
+            let two = Story { leases, lives: &[&first, second], overheard: self.overheard, facts: &facts };
             one.judge(calls).or_else(|error| two.judge(calls).map_err(|_| error))
         };
         let live = if live_expiry {

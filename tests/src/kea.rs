@@ -92,6 +92,16 @@ impl Config {
         self
     }
 
+    /// Leases of this many seconds, whose clients renew and rebind after so many. What DHCPv4 clients ask for makes no
+    /// difference.
+    pub fn lasting(self, valid: u32, renew: u32, rebind: u32) -> Self {
+        let config = self.set("valid-lifetime", valid).set("renew-timer", renew).set("rebind-timer", rebind);
+        match config.family {
+            Family::V4 => config.set("min-valid-lifetime", valid),
+            Family::V6 => config,
+        }
+    }
+
     /// Sets what a JSON pointer names below the family's object, such as `/subnet4/0/pools`. The object (or list, with
     /// `-` for a new element) that holds it must exist.
     pub fn at(mut self, pointer: &str, value: impl Into<Value>) -> Self {

@@ -39,6 +39,7 @@ pub mod call;
 pub mod compare;
 pub mod dhclient;
 pub mod dnsmasq;
+pub mod fidelity;
 pub mod hook;
 
 pub mod kea;
@@ -46,6 +47,7 @@ pub mod observer;
 pub mod perfdhcp;
 
 pub mod service;
+pub mod systemd;
 
 pub mod clients;
 pub mod servers;

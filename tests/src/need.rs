@@ -1,7 +1,7 @@
 //! What a test needs of the machine: skip on a laptop, fail in CI.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
@@ -14,6 +14,8 @@ pub enum Need {
     Root,
     /// A program, by its name.
     Program(&'static str),
+    /// A file, by its path.
+    File(&'static str),
 }
 
 impl Need {
@@ -23,7 +25,8 @@ impl Need {
             Self::Root if !geteuid().is_root() => Some("needs root".to_owned()),
             Self::Root => Namespace::new().err().map(|error| format!("needs network namespaces: {error:#}")),
             Self::Program(name) if find_program(name).is_none() => Some(format!("needs the program {name}")),
-            Self::Program(_) => None,
+            Self::File(path) if !Path::new(path).is_file() => Some(format!("needs {path}")),
+            Self::Program(_) | Self::File(_) => None,
         }
     }
 }

@@ -7,9 +7,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use aya::programs::{SchedClassifier, TcAttachType};
 use nix::sys::signal::Signal;
 
 use crate::call::{Call, parse_calls};
+use crate::link::Link;
 use crate::netns::Namespace;
 use crate::process::Process;
 use crate::wait;
@@ -214,6 +216,16 @@ impl Drop for Observer {
             let _ = self.detach.output();
         }
     }
+}
+
+/// How many of the observer's programs are attached to an interface by TCX.
+pub fn programs_by_links(link: &Link) -> Result<usize> {
+    let count = |direction| {
+        // There is nothing to ask below Linux 6.6.
+        let (_, programs) = SchedClassifier::query_tcx(link.name, direction).unwrap_or_default();
+        programs.iter().filter(|program| program.name().starts_with(b"dhcp_observer")).count()
+    };
+    link.namespace.run(|| Ok(count(TcAttachType::Ingress) + count(TcAttachType::Egress)))
 }
 
 /// Runs `dhcp-observer replay` on a file.

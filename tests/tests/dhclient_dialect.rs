@@ -1,6 +1,7 @@
 //! The dhclient dialect against the real dhclient: recordings replayed, compared variable by variable.
 
-use observer_tests::dhclient::Fidelity;
+use observer_tests::dhclient;
+use observer_tests::fidelity::Fidelity;
 use observer_tests::golden::{DHCLIENT, Recording};
 use observer_tests::observer::replay_invocations;
 
@@ -12,7 +13,7 @@ fn replayed(name: &str) -> Fidelity {
     let settle = if name == "dhclient4-refused" { "10" } else { "0" };
     let options = [&options[..], &["--settle", settle]].concat();
     let calls = replay_invocations(&recording.capture(), &options).unwrap();
-    Fidelity::of(&recording.calls().unwrap(), &calls)
+    dhclient::compare(&recording.calls().unwrap(), &calls)
 }
 
 fn replay_equals_the_recording(name: &str, words: &[&str]) {

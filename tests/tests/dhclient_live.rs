@@ -7,7 +7,8 @@ use std::time::Duration;
 use observer_tests::call::Call;
 use observer_tests::clients::dhclient::{Dhclient, Wants};
 use observer_tests::clients::{INTERFACE, RunningClient};
-use observer_tests::dhclient::Fidelity;
+use observer_tests::dhclient;
+use observer_tests::fidelity::Fidelity;
 use observer_tests::hook::DumpHook;
 use observer_tests::kea::{Config, Family, Kea};
 use observer_tests::link::{End, Link, veth};
@@ -117,7 +118,7 @@ impl Bench {
             call
         };
         let real: Vec<_> = self.real.calls().unwrap().into_iter().map(renamed).collect();
-        let fidelity = Fidelity::of(&real, &self.observed.calls().unwrap());
+        let fidelity = dhclient::compare(&real, &self.observed.calls().unwrap());
         let ended = self.observer.stop().unwrap();
         println!("{fidelity}");
         assert!(!ended.stderr.contains("left out for hook"), "{}", ended.stderr);

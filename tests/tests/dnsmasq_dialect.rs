@@ -11,7 +11,8 @@ use observer_tests::client::v4::Client4;
 use observer_tests::client::v6::{Client6, Relay6};
 use observer_tests::clients::any::Client;
 use observer_tests::clients::{dhclient, dhcpcd};
-use observer_tests::dnsmasq::Fidelity;
+use observer_tests::dnsmasq;
+use observer_tests::fidelity::Fidelity;
 use observer_tests::hook::DumpHook;
 use observer_tests::link::{Cable, End, veth};
 use observer_tests::need::Need;
@@ -98,7 +99,7 @@ impl Stage {
         let (real, observed) = (self.real.calls().unwrap(), self.observed.calls().unwrap());
         let actions: Vec<_> = real.iter().map(Call::hook).collect();
         assert!(expected.is_empty() || actions == expected, "{what}: dnsmasq said {actions:?}");
-        Fidelity::of(what, &real, &observed)
+        dnsmasq::compare(what, &real, &observed)
     }
 }
 

@@ -42,6 +42,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("faketime", "faketime"),
     ("setpriv", "util-linux"),
     ("nsenter", "util-linux"),
+    ("systemctl", "systemd"),
+    ("systemd-analyze", "systemd"),
+    ("pkill", "procps"),
 ];
 
 /// Installs packages without starting their daemons: tests start their own, and nobody wants a DHCP server on the network

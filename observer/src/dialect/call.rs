@@ -33,6 +33,38 @@ pub struct Memory {
     pub value: Option<Vec<u8>>,
 }
 
+/// Something that a hook was not told, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its name among the losses of one hook.
+    pub name: &'static str,
+    /// How often, since the start.
+    pub count: u64,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a hook was not told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// There was no room to follow one more lease or client.
+    OverLimit,
+    /// A value was left out because a script could stumble over it.
+    Suspect,
+}
+
+impl Loss {
+    /// So many leases or clients had no room.
+    pub fn over_limit(name: &'static str, count: u64) -> Self {
+        Self { name, count, cause: Cause::OverLimit }
+    }
+
+    /// So many values were left out.
+    pub fn suspect(name: &'static str, count: u64) -> Self {
+        Self { name, count, cause: Cause::Suspect }
+    }
+}
+
 /// A dialect: a pure state machine. One configured hook has one of its own, which sees every event in order.
 pub trait Dialect: fmt::Debug + Send {
     /// Whether the dialect follows the client, and wants to be told messages for which no server calls a hook.
@@ -60,14 +92,9 @@ pub trait Dialect: fmt::Debug + Send {
     /// end for each beginning gives it now. A mere restart is no such end.
     fn stop(&mut self, _now: Timestamp, _interface: Option<&Interface>) {}
 
-    /// How many leases the hook was never told of because it follows too many.
-    fn over_limit(&self) -> u64 {
-        0
-    }
-
-    /// What was left out, each with its name. What is 0 may be among it.
-    fn losses(&self) -> Vec<(&'static str, u64)> {
-        vec![("leases_over_limit", self.over_limit())]
+    /// What was left out. What never was may be among it, with a count of 0.
+    fn losses(&self) -> Vec<Loss> {
+        Vec::new()
     }
 
     /// The next call. Call until `None` after each of the verbs above.

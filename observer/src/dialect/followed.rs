@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::time::Timestamp;
 
-use super::Memory;
 use super::lease::{Key, Lease};
 use super::packed::{pack, unpack};
+use super::{Loss, Memory};
 
 /// How many leases a hook is told of at once when nobody says otherwise, of both families together: more than this many
 /// are not announced, so that nothing is owed for them.
@@ -106,9 +106,9 @@ impl Followed {
         keys.into()
     }
 
-    /// How many leases were not followed because there was no room.
-    pub(super) fn over_limit(&self) -> u64 {
-        self.over_limit
+    /// The leases that were not followed because there was no room.
+    pub(super) fn losses(&self) -> Vec<Loss> {
+        vec![Loss::over_limit("leases_over_limit", self.over_limit)]
     }
 
     pub(super) fn poll_memory(&mut self) -> Option<Memory> {

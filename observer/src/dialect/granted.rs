@@ -112,7 +112,7 @@ fn cached6(exchange: &Exchange6, committed: &[Lease6], at: Timestamp) -> Vec<Lea
         valid_lifetime: given.valid_lifetime,
         state: LeaseState::Default,
         subnet_id: None,
-        place: Place { interface: Some(asker.interface.clone()), vlans: asker.vlans }.into(),
+        place: Place::of(asker).into(),
         way: None,
         relay_information: None,
     };

@@ -17,10 +17,11 @@ mod name;
 mod observer;
 mod packed;
 pub mod reference;
+mod step;
 mod text;
 pub mod variable;
 pub mod vocabulary;
 
-pub use call::{Call, Dialect, Memory};
+pub use call::{Call, Cause, Dialect, Loss, Memory};
 pub use followed::DEFAULT_LIMIT;
 pub use name::{DialectName, Options, make};

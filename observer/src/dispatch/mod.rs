@@ -17,7 +17,7 @@ mod words;
 use std::collections::VecDeque;
 use std::ffi::CStr;
 
-use crate::dialect::{self, Call, Dialect, DialectName, Memory, Options, kea, vocabulary};
+use crate::dialect::{self, Call, Cause, Dialect, DialectName, Loss, Memory, Options, kea, vocabulary};
 use crate::time::Timestamp;
 use crate::tracker::{LeaseEvent, Limits};
 
@@ -187,16 +187,17 @@ impl Dispatch {
     /// leases that a dialect could not follow.
     pub fn over_limit(&self) -> [(&'static str, u64); 2] {
         let filters = self.entries.iter().map(|entry| entry.remembered.over_limit()).sum();
-        let dialects = self.routes().map(|route| route.dialect.over_limit()).sum();
+        let losses = self.routes().flat_map(|route| route.dialect.losses());
+        let dialects = losses.filter(|loss| loss.cause == Cause::OverLimit).map(|loss| loss.count).sum();
         [("filters_over_limit", filters), ("dialects_over_limit", dialects)]
     }
 
-    /// What hooks were not told of, or not all of it, by hook and name; only what there is.
-    pub fn losses(&self) -> Vec<(&str, Vec<(&'static str, u64)>)> {
+    /// What hooks were not told of, or not all of it, by hook; only what there is.
+    pub fn losses(&self) -> Vec<(&str, Vec<Loss>)> {
         let of = |entry: &'_ Entry| {
-            let filter = ("filter_over_limit", entry.remembered.over_limit());
+            let filter = Loss::over_limit("filter_over_limit", entry.remembered.over_limit());
             let all = entry.route.dialect.losses().into_iter().chain([filter]);
-            all.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+            all.filter(|loss| loss.count > 0).collect::<Vec<_>>()
         };
         let entries = self.entries.iter().map(|entry| (entry.route.name.as_str(), of(entry)));
         entries.filter(|(_, losses)| !losses.is_empty()).collect()

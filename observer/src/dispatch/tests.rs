@@ -52,6 +52,11 @@ impl Dialect for Echo {
     fn poll_call(&mut self) -> Option<Call> {
         self.calls.pop_front()
     }
+
+    fn losses(&self) -> Vec<Loss> {
+        let count = self.unwanted as u64;
+        vec![Loss::over_limit("one", count), Loss::over_limit("two", 10 * count), Loss::suspect("three", 100)]
+    }
 }
 
 fn route(name: &str, dialect: Box<dyn Dialect>) -> Route {
@@ -148,6 +153,22 @@ fn late_waking_and_punctual_waking_tell_the_same() {
     assert_eq!(punctual.len(), 10);
     assert_eq!(punctual, tell(&[]));
     assert_eq!(punctual, tell(&[9, 18]));
+}
+
+#[test]
+fn losses_have_names_and_those_for_want_of_room_are_summed_up() {
+    let mut dispatch =
+        Dispatch::new(["a", "b"].map(|name| route(name, Box::new(Echo::default()))).into_iter().collect());
+    let three = Loss::suspect("three", 100);
+    assert_eq!(dispatch.losses(), [("a", vec![three]), ("b", vec![three])]);
+    assert_eq!(dispatch.over_limit(), [("filters_over_limit", 0), ("dialects_over_limit", 0)]);
+    for entry in &mut dispatch.entries {
+        entry.route.filter.interface = vec!["eth7".to_owned()];
+    }
+    dispatch.handle_event(&event(1));
+    let all = vec![Loss::over_limit("one", 1), Loss::over_limit("two", 10), three];
+    assert_eq!(dispatch.losses(), [("a", all.clone()), ("b", all)]);
+    assert_eq!(dispatch.over_limit(), [("filters_over_limit", 0), ("dialects_over_limit", 22)]);
 }
 
 #[test]

@@ -21,6 +21,13 @@ pub struct Place {
     pub vlans: VlanTags,
 }
 
+impl Place {
+    /// Where a message was seen.
+    pub(crate) fn of<M>(observed: &ObservedMessage<M>) -> Self {
+        Self { interface: Some(Arc::clone(&observed.interface)), vlans: observed.vlans }
+    }
+}
+
 /// The places that were seen, so that a million leases share a handful of them.
 #[derive(Debug, Default)]
 pub(super) struct Places {
@@ -32,7 +39,7 @@ impl Places {
     const LIMIT: usize = 8_192;
 
     pub(super) fn of<M>(&mut self, observed: &ObservedMessage<M>) -> Arc<Place> {
-        let place = Place { interface: Some(Arc::clone(&observed.interface)), vlans: observed.vlans };
+        let place = Place::of(observed);
         match self.known.get(&place) {
             Some(known) => Arc::clone(known),
             None => {

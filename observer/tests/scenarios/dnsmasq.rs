@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dhcp_observer::config::ServerConfig;
 use dhcp_observer::dialect::dnsmasq::{Dnsmasq, Options};
-use dhcp_observer::dialect::{Call, DEFAULT_LIMIT, Dialect};
+use dhcp_observer::dialect::{Call, DEFAULT_LIMIT, Dialect, Loss};
 use dhcp_observer::frame::Interface;
 use dhcp_observer::replay::{self, replay};
 use dhcp_observer::seed::Seed;
@@ -349,7 +349,7 @@ fn what_is_not_wanted_begins_nothing_and_a_lease_over_the_limit_is_never_spoken_
     lease(&mut hook, &wire4::client(2), "192.0.2.8");
     hook.asks(&wire4::client(2).release("192.0.2.8"));
     assert_eq!(told(&mut hook), [format!("add {ONE}")]);
-    assert_eq!(hook.dialect.over_limit(), 1);
+    assert_eq!(hook.dialect.losses(), [Loss::over_limit("leases_over_limit", 1)]);
     hook.wanted = false;
     hook.asks(&wire4::client(1).release("192.0.2.7"));
     assert_eq!(told(&mut hook), [format!("del {ONE}")]);

@@ -1,8 +1,8 @@
 //! The event hook: what begins, extends and ends a lease in the eyes of its program.
 
 use dhcp_observer::config::KeaVersion;
-use dhcp_observer::dialect::DEFAULT_LIMIT;
 use dhcp_observer::dialect::eventhook::EventHook;
+use dhcp_observer::dialect::{DEFAULT_LIMIT, Loss};
 
 use crate::listener::{Listener, arguments, variable};
 use crate::wire4::{self, Client, Dhcp4};
@@ -279,7 +279,7 @@ fn a_lease_over_the_limit_is_never_spoken_of() {
     let (one, two) = (wire4::client(1), wire4::client(2));
     hook.dora(&one, "192.0.2.7").dora(&two, "192.0.2.8").expect(["BOUND 192.0.2.7"]);
     hook.acked(&two.renew("192.0.2.8"), "192.0.2.8").asks(&two.release("192.0.2.8")).expect([]);
-    assert_eq!(hook.dialect.over_limit(), 2);
+    assert_eq!(hook.dialect.losses(), [Loss::over_limit("leases_over_limit", 2)]);
     hook.asks(&one.release("192.0.2.7")).dora(&two, "192.0.2.8");
     hook.expect(["RELEASE 192.0.2.7", "BOUND 192.0.2.8"]);
 }

@@ -105,6 +105,12 @@ impl Client4 {
         self.mac
     }
 
+    /// The same with leases.
+    pub fn bound(mut self) -> Result<Self> {
+        self.bind()?;
+        Ok(self)
+    }
+
     /// DISCOVER, then the REQUEST of what was offered. Returns the ACK.
     pub fn bind(&mut self) -> Result<Message4> {
         let offer = self.discover()?;
@@ -125,14 +131,14 @@ impl Client4 {
         let query =
             query.with(option::REQUESTED_ADDRESS, offer.yiaddr.octets()).with(option::SERVER_ID, server);
         let ack = self.exchange(query, None, &[Kind::Ack])?;
-        self.bound(ack)
+        self.hold(ack)
     }
 
     /// REQUEST in INIT-REBOOT for this address; returns the ACK or NAK.
     pub fn init_reboot(&mut self, address: Ipv4Addr) -> Result<Message4> {
         let query = self.query(Kind::Request).with(option::REQUESTED_ADDRESS, address.octets());
         let answer = self.exchange(query, None, &[Kind::Ack, Kind::Nak])?;
-        if answer.is(Kind::Ack) { self.bound(answer) } else { Ok(answer) }
+        if answer.is(Kind::Ack) { self.hold(answer) } else { Ok(answer) }
     }
 
     /// REQUEST in RENEWING: unicast to the server, around any relay; returns the ACK or NAK.
@@ -194,7 +200,7 @@ impl Client4 {
         self.binding.context("the client holds no address")
     }
 
-    fn bound(&mut self, ack: Message4) -> Result<Message4> {
+    fn hold(&mut self, ack: Message4) -> Result<Message4> {
         let server = ack.address(option::SERVER_ID).context("an ACK without server identifier")?;
         self.binding = Some(Binding4 { address: ack.yiaddr, server });
         Ok(ack)

@@ -115,6 +115,12 @@ impl Client6 {
         self
     }
 
+    /// The same with leases.
+    pub fn bound(mut self) -> Result<Self> {
+        self.bind()?;
+        Ok(self)
+    }
+
     /// SOLICIT, then the REQUEST of what was advertised. Returns the REPLY.
     pub fn bind(&mut self) -> Result<Message6> {
         self.solicit()?;

@@ -23,6 +23,36 @@ pub enum Client {
 }
 
 impl Client {
+    /// The program that it is.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Dhclient(_) => "dhclient",
+            Self::Dhcpcd(_) => "dhcpcd",
+            Self::Udhcpc => "udhcpc",
+            Self::WideDhcp6c(_) => "dhcp6c",
+        }
+    }
+
+    /// Whether it speaks DHCPv6.
+    pub fn is_v6(self) -> bool {
+        match self {
+            Self::Dhclient(wants) => wants != dhclient::Wants::V4,
+            Self::Dhcpcd(wants) => wants != dhcpcd::Wants::V4,
+            Self::Udhcpc => false,
+            Self::WideDhcp6c(_) => true,
+        }
+    }
+
+    /// How many leases it holds at a time.
+    pub fn leases(self) -> usize {
+        match self {
+            Self::Dhclient(dhclient::Wants::AddressAndPrefix6)
+            | Self::Dhcpcd(dhcpcd::Wants::AddressAndPrefix6)
+            | Self::WideDhcp6c(true) => 2,
+            Self::Dhclient(_) | Self::Dhcpcd(_) | Self::Udhcpc | Self::WideDhcp6c(false) => 1,
+        }
+    }
+
     /// Starts one that calls itself `name`, if it can.
     pub fn start(
         self,

@@ -176,8 +176,7 @@ mod tests {
 
     fn call(hook: &str, address: &str) -> Call {
         let env = [("QUERY4_TXID", "1"), ("QUERY4_TYPE", "DHCPREQUEST"), ("LEASES4_AT0_ADDRESS", address)];
-        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Call { at: 0.0, argv: vec![hook.to_owned()], env }
+        Call::of(&[hook], &env)
     }
 
     #[test]

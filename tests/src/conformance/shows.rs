@@ -48,9 +48,7 @@ mod tests {
     use super::*;
 
     fn call(hook: &str) -> Call {
-        let env = [("LEASES4_SIZE", "1"), ("DELETED_LEASES4_SIZE", "0")];
-        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Call { at: 0.0, argv: vec![hook.to_owned()], env }
+        Call::of(&[hook], &[("LEASES4_SIZE", "1"), ("DELETED_LEASES4_SIZE", "0")])
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::client::{message4, message6};
+
 /// What the names try to run. `canary` is a command in the PATH of [`Cage`].
 const ATTEMPTS: &[&[u8]] = &[
     b"$(canary)",
@@ -139,6 +141,114 @@ pub fn as_hooks_get_it(name: &[u8]) -> Vec<u8> {
     name.get(..end).unwrap_or_default().to_ascii_lowercase()
 }
 
+/// Where a name stands, and how it is written there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Option 12 of the answer.
+    HostName,
+    /// Option 81 (RFC 4702) of the answer, in the old form: ASCII.
+    Ascii,
+    /// The same in labels.
+    Labels,
+    /// The same without the root: a partial name.
+    Partial,
+    /// Option 81 of the question, in ASCII, where the answer has no name.
+    OwnAscii,
+    /// The same in labels.
+    OwnLabels,
+    /// Option 39 (RFC 4704) of the Reply, which has labels only.
+    Labels6,
+    /// The same without the root.
+    Partial6,
+}
+
+impl Form {
+    /// All but option 12.
+    pub const QUALIFIED: [Self; 7] = [
+        Self::Ascii,
+        Self::Labels,
+        Self::Partial,
+        Self::OwnAscii,
+        Self::OwnLabels,
+        Self::Labels6,
+        Self::Partial6,
+    ];
+
+    /// Whether it is DHCPv6.
+    pub fn is_v6(self) -> bool {
+        matches!(self, Self::Labels6 | Self::Partial6)
+    }
+
+    /// Whether it is the client's own word.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::OwnAscii | Self::OwnLabels)
+    }
+
+    /// Code and value of the option. Names of more than 63 octets become several labels.
+    pub fn option(self, name: &[u8]) -> (u8, Vec<u8>) {
+        let labels = |flags: &[u8], root: &[u8]| {
+            let labels = name.chunks(63).flat_map(|label| [&[label.len() as u8], label].concat());
+            flags.iter().copied().chain(labels).chain(root.iter().copied()).collect()
+        };
+        match self {
+            Self::HostName => (message4::option::HOST_NAME, name.to_vec()),
+            Self::Ascii | Self::OwnAscii => (message4::option::FQDN, [&[0, 0, 0], name].concat()),
+            Self::Labels | Self::OwnLabels => (message4::option::FQDN, labels(&[4, 0, 0], &[0])),
+            Self::Partial => (message4::option::FQDN, labels(&[4, 0, 0], &[])),
+            Self::Labels6 => (OPTION_CLIENT_FQDN, labels(&[0], &[0])),
+            Self::Partial6 => (OPTION_CLIENT_FQDN, labels(&[0], &[])),
+        }
+    }
+
+    /// What a hook gets of it, as `scripts/README.md` says.
+    pub fn as_hooks_get_it(self, name: &[u8]) -> Vec<u8> {
+        let clean = |text: &[u8]| -> Vec<u8> {
+            let keeps = |octet: &&u8| octet.is_ascii_alphanumeric() || b".-".contains(octet);
+            text.iter().filter(keeps).copied().collect()
+        };
+        let text = match self {
+            Self::HostName => return as_hooks_get_it(name),
+            Self::Ascii if str::from_utf8(name).is_err() => Vec::new(),
+            Self::Ascii => {
+                let end = name.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+                with_dot(name[..end].to_vec())
+            }
+            Self::OwnAscii => with_dot(clean(name)),
+            Self::OwnLabels => {
+                name.chunks(63).map(clean).filter(|label| !label.is_empty()).flat_map(dotted).collect()
+            }
+            Self::Labels | Self::Labels6 if name.is_empty() => b".".to_vec(),
+            Self::Labels | Self::Partial | Self::Labels6 | Self::Partial6 => {
+                name.chunks(63).map(escaped).flat_map(dotted).collect()
+            }
+        };
+        let end = text.iter().position(|&octet| octet == 0).unwrap_or(text.len());
+        text[..end].to_ascii_lowercase()
+    }
+}
+
+/// The code of the client FQDN option of DHCPv6 (RFC 4704).
+const OPTION_CLIENT_FQDN: u8 = message6::option::FQDN as u8;
+
+fn dotted(mut label: Vec<u8>) -> Vec<u8> {
+    label.push(b'.');
+    label
+}
+
+fn with_dot(name: Vec<u8>) -> Vec<u8> {
+    if name.is_empty() || name.ends_with(b".") { name } else { dotted(name) }
+}
+
+/// A label as master files have it (RFC 1035 section 5.1).
+fn escaped(label: &[u8]) -> Vec<u8> {
+    let octet = |octet: &u8| match octet {
+        b'"' | b'(' | b')' | b'.' | b';' | b'\\' | b'@' | b'$' => vec![b'\\', *octet],
+        0x21..=0x7e => vec![*octet],
+        _ => format!("\\{octet:03}").into_bytes(),
+    };
+    label.iter().flat_map(octet).collect()
+}
+
 /// A source of numbers that look random and never change (xorshift64).
 struct Noise(u64);
 
@@ -206,6 +316,29 @@ impl Cage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_written_and_read_in_each_form() {
+        for (form, name, option, read) in [
+            (Form::HostName, &b"A b "[..], &b"A b "[..], &b"a b"[..]),
+            (Form::Ascii, b"A b\0", b"\0\0\0A b\0", b"a b."),
+            (Form::Ascii, b"a\0b", b"\0\0\0a\0b", b"a"),
+            (Form::Ascii, b"a\xff", b"\0\0\0a\xff", b""),
+            (Form::Ascii, b"", b"\0\0\0", b""),
+            (Form::Labels, b"A b.", b"\x04\0\0\x04A b.\0", b"a\\032b\\.."),
+            (Form::Labels, b"", b"\x04\0\0\0", b"."),
+            (Form::Partial, b"$(x)", b"\x04\0\0\x04$(x)", b"\\$\\(x\\)."),
+            (Form::Partial, b"", b"\x04\0\0", b""),
+            (Form::OwnAscii, b"$(x)", b"\0\0\0$(x)", b"x."),
+            (Form::OwnLabels, b"$(x)", b"\x04\0\0\x04$(x)\0", b"x."),
+            (Form::Labels6, b"a", b"\0\x01a\0", b"a."),
+            (Form::Partial6, b"a", b"\0\x01a", b"a."),
+        ] {
+            assert_eq!((&*form.option(name).1, &*form.as_hooks_get_it(name)), (option, read), "{form:?}");
+        }
+        let long = Form::Partial.option(&[b'a'; 64]).1;
+        assert_eq!((long.len(), long[3], &long[67..]), (3 + 64 + 2, 63, &b"\x01a"[..]));
+    }
 
     #[test]
     fn names_are_many_and_fit_an_option() {

@@ -36,6 +36,17 @@ pub enum Running {
 }
 
 impl Server {
+    /// The program that it is.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Dhcpd4 | Self::Dhcpd6 => "dhcpd",
+            Self::Dnsmasq => "dnsmasq",
+            Self::Kea4 => "kea-dhcp4",
+            Self::Kea6 => "kea-dhcp6",
+            Self::Udhcpd => "udhcpd",
+        }
+    }
+
     /// Starts it.
     pub fn start(self, namespace: &Namespace, directory: &Path, lifetimes: Lifetimes) -> Result<Running> {
         let kea = |family| KeaServer::start(namespace, directory, family, lifetimes).map(Running::Kea);

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use aya::programs::{SchedClassifier, TcAttachType};
 use observer_tests::call::Call;
 use observer_tests::client::message4::{Kind, Message4};
 use observer_tests::client::v4::Client4;
@@ -13,7 +12,7 @@ use observer_tests::kea::{Config, Family, Kea};
 use observer_tests::link::Cable;
 use observer_tests::need::Need;
 use observer_tests::netns::Namespace;
-use observer_tests::observer::{Ended, Observer, binary};
+use observer_tests::observer::{Ended, Observer, binary, programs_by_links};
 use observer_tests::scratch::Scratch;
 use observer_tests::wait;
 
@@ -87,12 +86,7 @@ impl Bench {
     /// How many of our programs are attached to the observed interface.
     pub fn programs(&self) -> usize {
         let server = &self.cable.server;
-        let tcx = |direction| {
-            let (_, programs) = SchedClassifier::query_tcx(server.name, direction).unwrap_or_default();
-            programs.iter().filter(|program| program.name().starts_with(b"dhcp_observer")).count()
-        };
-        let tcx =
-            server.namespace.run(|| Ok(tcx(TcAttachType::Ingress) + tcx(TcAttachType::Egress))).unwrap();
+        let tcx = programs_by_links(server).unwrap();
         let filters = ["ingress", "egress"]
             .map(|direction| self.tc(&["filter", "show", "dev", server.name, direction]))
             .map(|filters| filters.matches("direct-action").count());

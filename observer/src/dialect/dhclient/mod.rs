@@ -12,6 +12,7 @@ mod options4;
 mod options6;
 mod spaces;
 mod suspect;
+mod table;
 mod telling;
 pub(super) use telling::PATH;
 mod v4;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use crate::time::Timestamp;
 use crate::tracker::LeaseEvent;
 
-use super::{Call, Dialect, Memory, Options};
+use super::{Call, Dialect, Loss, Memory, Options};
 
 use suspect::Check;
 
@@ -143,12 +144,6 @@ impl Dialect for Dhclient {
         true
     }
 
-    /// Searches that made room for others are clients that it does not follow any more, too.
-    fn over_limit(&self) -> u64 {
-        let counters = self.counters();
-        counters.leases_over_limit + counters.searches_evicted
-    }
-
     fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
         // Own deadlines are no deadlines of the tracker; the caller fires them, and doing so twice does no harm.
         self.handle_timeout(event.at);
@@ -167,12 +162,13 @@ impl Dialect for Dhclient {
         [self.v4.poll_timeout(), self.v6.poll_timeout()].into_iter().flatten().min()
     }
 
-    fn losses(&self) -> Vec<(&'static str, u64)> {
+    fn losses(&self) -> Vec<Loss> {
         let Counters { leases_over_limit, searches_evicted, suspect_values, .. } = self.counters();
         vec![
-            ("leases_over_limit", leases_over_limit),
-            ("searches_evicted", searches_evicted),
-            ("suspect_values", suspect_values),
+            Loss::over_limit("leases_over_limit", leases_over_limit),
+            // Clients that are not followed any more.
+            Loss::over_limit("searches_evicted", searches_evicted),
+            Loss::suspect("suspect_values", suspect_values),
         ]
     }
 

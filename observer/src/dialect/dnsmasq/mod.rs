@@ -14,13 +14,13 @@ use crate::dhcpv6::{IaKind, MessageType as Type6, code as code6};
 use crate::identity::{HardwareAddress, Identifier};
 use crate::octets::Octets;
 use crate::time::Timestamp;
-use crate::tracker::{Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Occurrence, Relay4};
+use crate::tracker::{Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Relay4};
 
 use super::followed::Followed;
-use super::granted::Renewed;
 use super::happening::{Exchange, Happening};
 use super::lease::{Key, Lease};
-use super::{Call, Dialect, Memory};
+use super::step::{Step, Steps};
+use super::{Call, Dialect, Loss, Memory};
 
 use environment::{Told, hostname};
 
@@ -69,10 +69,9 @@ pub struct Dnsmasq {
     leases: Followed,
     /// Who has which name, in lower case; of DHCPv4 and DHCPv6 apart.
     names: BTreeSet<(bool, Vec<u8>, Key)>,
-    renewed: Renewed,
+    steps: Steps,
     server_duid: Option<Identifier>,
     memories: VecDeque<Memory>,
-    latest: Timestamp,
     calls: VecDeque<Call>,
 }
 
@@ -108,10 +107,9 @@ impl Dnsmasq {
             options,
             leases: Followed::new(limit),
             names: BTreeSet::new(),
-            renewed: Renewed::default(),
+            steps: Steps::new(),
             server_duid: None,
             memories: VecDeque::new(),
-            latest: Timestamp::EPOCH,
             calls: VecDeque::new(),
         }
     }
@@ -328,7 +326,7 @@ impl Dnsmasq {
         let name = name::of4(exchange);
         let says = manner4(exchange);
         let mut turns = Vec::new();
-        for lease in self.renewed.granted4(exchange, leases, event) {
+        for lease in self.steps.renewed.granted4(exchange, leases, event) {
             let lease = with_relay(lease, exchange);
             self.grant(lease, name.clone(), says, (happening, wanted), &mut turns);
         }
@@ -351,7 +349,7 @@ impl Dnsmasq {
         let name = name::of6(exchange);
         let says = manner6(exchange);
         let address = hwaddr6(exchange);
-        let granted = self.renewed.granted6(exchange, leases, event, |key| self.leases.get(key));
+        let granted = self.steps.renewed.granted6(exchange, leases, event, |key| self.leases.get(key));
         let mut turns = Vec::new();
         for lease in granted {
             let Lease::V6(lease) = lease else { continue };
@@ -447,40 +445,27 @@ fn kept(lease: Lease, before: &Lease) -> Lease {
 
 impl Dialect for Dnsmasq {
     fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
-        self.latest = self.latest.max(event.at);
-        match &event.occurrence {
-            Occurrence::Committed4 { exchange, leases, deleted } => {
+        match self.steps.take(event) {
+            Step::Committed4 { exchange, leases, deleted } => {
                 self.committed4(exchange, leases, deleted, event, wanted);
             }
-            Occurrence::Committed6 { exchange, leases, deleted } => {
+            Step::Committed6 { exchange, leases, deleted } => {
                 self.committed6(exchange, leases, deleted, event, wanted);
             }
-            Occurrence::Renew4 { .. } | Occurrence::Renew6 { .. } | Occurrence::Rebind6 { .. } => {
-                self.renewed.note(&event.occurrence);
+            Step::Ended { lease, happening, .. } => {
+                if let Exchange::V6(exchange) = happening.exchange {
+                    self.learn_server(exchange);
+                }
+                self.del_of(lease, happening);
             }
-            Occurrence::Release4 { exchange, lease } | Occurrence::Decline4 { exchange, lease } => {
-                self.del_of(&**lease, Happening::of(event, Exchange::V4(exchange)));
-            }
-            Occurrence::Release6 { exchange, lease } | Occurrence::Decline6 { exchange, lease } => {
-                self.learn_server(exchange);
-                self.del_of(&**lease, Happening::of(event, Exchange::V6(exchange)));
-            }
-            Occurrence::Expire4 { lease, .. } => self.del_of(&**lease, Happening::of(event, Exchange::None)),
-            Occurrence::Expire6 { lease, .. } => self.del_of(&**lease, Happening::of(event, Exchange::None)),
-            // dnsmasq has no probation, no registration, and no script for what is not about its leases.
-            Occurrence::Recover4 { .. }
-            | Occurrence::Recover6 { .. }
-            | Occurrence::Register6 { .. }
-            | Occurrence::Network(_)
-            | Occurrence::Heard4 { .. }
-            | Occurrence::Heard6 { .. } => {}
+            // dnsmasq has no script for what is not about its leases.
+            Step::Heard4(_) | Step::Heard6(_) | Step::Aside => {}
         }
     }
 
     fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some((end, key)) = self.leases.next_end().filter(|(end, _)| *end <= now) {
-            self.latest = self.latest.max(end);
-            self.del(key, Happening::alone(self.latest, Event::Expire, false));
+        while let Some((key, happening)) = self.steps.overdue(&self.leases, now) {
+            self.del(key, happening);
         }
     }
 
@@ -488,8 +473,8 @@ impl Dialect for Dnsmasq {
         self.leases.next_end().map(|(end, _)| end)
     }
 
-    fn over_limit(&self) -> u64 {
-        self.leases.over_limit()
+    fn losses(&self) -> Vec<Loss> {
+        self.leases.losses()
     }
 
     fn poll_call(&mut self) -> Option<Call> {

@@ -14,13 +14,13 @@ use crate::dhcpv4;
 use crate::dhcpv6::{MessageType as Type6, code as code6};
 use crate::frame::Interface;
 use crate::time::Timestamp;
-use crate::tracker::{Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Observed4, Occurrence};
+use crate::tracker::{Event, Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Observed4};
 
 use super::followed::Followed;
-use super::granted::Renewed;
 use super::happening::{Exchange, Happening};
 use super::lease::{Key, Lease};
-use super::{Call, Dialect, Memory};
+use super::step::{End, Step, Steps};
+use super::{Call, Dialect, Loss, Memory};
 
 /// The status of a Reply to Confirm when the client has moved to another link (RFC 8415 section 21.13).
 const NOT_ON_LINK: u16 = 4;
@@ -55,11 +55,10 @@ enum DropReason {
 pub struct EventHook {
     version: KeaVersion,
     bound: Followed,
-    renewed: Renewed,
+    steps: Steps,
     /// Leases that are still to be dropped, since when they are observed no more.
     stopping: VecDeque<Key>,
     stopped: Timestamp,
-    latest: Timestamp,
     calls: VecDeque<Call>,
 }
 
@@ -70,10 +69,9 @@ impl EventHook {
         Self {
             version,
             bound: Followed::new(limit),
-            renewed: Renewed::default(),
+            steps: Steps::new(),
             stopping: VecDeque::new(),
             stopped: Timestamp::EPOCH,
-            latest: Timestamp::EPOCH,
             calls: VecDeque::new(),
         }
     }
@@ -127,7 +125,7 @@ impl EventHook {
         wanted: bool,
     ) {
         let happening = Happening::of(event, Exchange::V4(exchange));
-        let granted = self.renewed.granted4(exchange, leases, event);
+        let granted = self.steps.renewed.granted4(exchange, leases, event);
         let ended = if event.event == Event::Release { Word::Release } else { Word::Drop(DropReason::Moved) };
         for lease in deleted {
             self.end_of(lease, ended, happening);
@@ -198,7 +196,7 @@ impl EventHook {
         wanted: bool,
     ) {
         let happening = Happening::of(event, Exchange::V6(exchange));
-        let granted = self.renewed.granted6(exchange, leases, event, |key| self.bound.get(key));
+        let granted = self.steps.renewed.granted6(exchange, leases, event, |key| self.bound.get(key));
         match exchange.query.as_deref().map(|query| query.message.message_type) {
             // A client that gives back several addresses of an association holds none of them any more.
             Some(Type6::RELEASE) => return self.end_named6(exchange, Word::Release, happening),
@@ -245,12 +243,6 @@ impl EventHook {
             self.end_named6(exchange, Word::Drop(DropReason::Refused), happening);
         }
     }
-
-    /// The tracker's word that a record has ended. Most often the deadline here was first.
-    fn expired(&mut self, lease: impl Into<Lease>, event: &LeaseEvent) {
-        let word = if event.estimated { Word::Drop(DropReason::Taken) } else { Word::Expire };
-        self.end_of(lease, word, Happening::of(event, Exchange::None));
-    }
 }
 
 /// The address that a REQUEST claims.
@@ -265,49 +257,31 @@ impl Dialect for EventHook {
     }
 
     fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
-        self.latest = self.latest.max(event.at);
-        match &event.occurrence {
-            Occurrence::Committed4 { exchange, leases, deleted } => {
+        match self.steps.take(event) {
+            Step::Committed4 { exchange, leases, deleted } => {
                 self.committed4(exchange, leases, deleted, event, wanted);
             }
-            Occurrence::Committed6 { exchange, leases, deleted } => {
+            Step::Committed6 { exchange, leases, deleted } => {
                 self.committed6(exchange, leases, deleted, event, wanted);
             }
-            Occurrence::Renew4 { .. } | Occurrence::Renew6 { .. } | Occurrence::Rebind6 { .. } => {
-                self.renewed.note(&event.occurrence);
+            Step::Ended { lease, end, happening } => {
+                let word = match end {
+                    End::Released => Word::Release,
+                    End::Declined => Word::Drop(DropReason::Declined),
+                    End::Expired if event.estimated => Word::Drop(DropReason::Taken),
+                    End::Expired => Word::Expire,
+                };
+                self.end_of(lease, word, happening);
             }
-            Occurrence::Release4 { exchange, lease } => {
-                self.end_of(&**lease, Word::Release, Happening::of(event, Exchange::V4(exchange)));
-            }
-            Occurrence::Release6 { exchange, lease } => {
-                self.end_of(&**lease, Word::Release, Happening::of(event, Exchange::V6(exchange)));
-            }
-            Occurrence::Decline4 { exchange, lease } => {
-                let word = Word::Drop(DropReason::Declined);
-                self.end_of(&**lease, word, Happening::of(event, Exchange::V4(exchange)));
-            }
-            Occurrence::Decline6 { exchange, lease } => {
-                let word = Word::Drop(DropReason::Declined);
-                self.end_of(&**lease, word, Happening::of(event, Exchange::V6(exchange)));
-            }
-            Occurrence::Expire4 { lease, .. } => self.expired(&**lease, event),
-            Occurrence::Expire6 { lease, .. } => self.expired(&**lease, event),
-            Occurrence::Heard4 { exchange } if wanted => self.informed4(exchange, event),
-            Occurrence::Heard6 { exchange } => self.confirmed6(exchange, event),
-            // Not leases, or not any more.
-            Occurrence::Heard4 { .. }
-            | Occurrence::Register6 { .. }
-            | Occurrence::Recover4 { .. }
-            | Occurrence::Recover6 { .. }
-            | Occurrence::Network(_) => {}
+            Step::Heard4(exchange) if wanted => self.informed4(exchange, event),
+            Step::Heard6(exchange) => self.confirmed6(exchange, event),
+            Step::Heard4(_) | Step::Aside => {}
         }
     }
 
     fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some((end, key)) = self.bound.next_end().filter(|(end, _)| *end <= now) {
-            // A lease of no time at all is over before it is given; time runs on all the same.
-            self.latest = self.latest.max(end);
-            self.end(key, Word::Expire, Happening::alone(self.latest, Event::Expire, false));
+        while let Some((key, happening)) = self.steps.overdue(&self.bound, now) {
+            self.end(key, Word::Expire, happening);
         }
     }
 
@@ -316,15 +290,15 @@ impl Dialect for EventHook {
     }
 
     fn stop(&mut self, now: Timestamp, interface: Option<&Interface>) {
-        self.stopped = self.latest.max(now);
+        self.stopped = self.steps.latest().max(now);
         let stopping = self.bound.keys(|lease| {
             interface.is_none_or(|interface| lease.interface().is_some_and(|own| **own == *interface))
         });
         self.stopping.extend(stopping);
     }
 
-    fn over_limit(&self) -> u64 {
-        self.bound.over_limit()
+    fn losses(&self) -> Vec<Loss> {
+        self.bound.losses()
     }
 
     fn poll_call(&mut self) -> Option<Call> {

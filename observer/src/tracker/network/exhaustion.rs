@@ -38,16 +38,14 @@ impl Link {
         if observed.message.is_relayed() {
             return Self::Relay(observed.message.giaddr.into());
         }
-        Self::Local(Place { interface: Some(Arc::clone(&observed.interface)), vlans: observed.vlans })
+        Self::Local(Place::of(observed))
     }
 
     pub(super) fn of6(observed: &Observed6) -> Self {
         let mut named = observed.message.relays.iter().rev().map(|relay| relay.link_address);
         match named.find(|link| !link.is_unspecified()) {
             Some(link) => Self::Relay(link.into()),
-            None => {
-                Self::Local(Place { interface: Some(Arc::clone(&observed.interface)), vlans: observed.vlans })
-            }
+            None => Self::Local(Place::of(observed)),
         }
     }
 

@@ -12,7 +12,9 @@ mod v6_client;
 mod v6_end;
 mod v6_refusal;
 
+use crate::client::message6::Ia;
 use crate::conformance::scenario::Scenario;
+use crate::kea::Config;
 
 /// All of them.
 pub fn all() -> Vec<Scenario> {
@@ -21,8 +23,10 @@ pub fn all() -> Vec<Scenario> {
         v4_binding::SCENARIOS,
         v4_end::SCENARIOS,
         v4_refusal::SCENARIOS,
+        v4_relay::LIVES,
         v4_relay::SCENARIOS,
         v4_identity::SCENARIOS,
+        v4_name::LIVES,
         v4_name::SCENARIOS,
         v6_binding::SCENARIOS,
         v6_end::SCENARIOS,
@@ -30,6 +34,21 @@ pub fn all() -> Vec<Scenario> {
         v6_client::SCENARIOS,
     ]
     .concat()
+}
+
+/// One IA_NA.
+fn one() -> Vec<Ia> {
+    vec![Ia::addresses(1)]
+}
+
+/// One IA_NA and one IA_PD.
+fn both() -> Vec<Ia> {
+    vec![Ia::addresses(1), Ia::prefixes(2)]
+}
+
+/// A server that keeps host names in DNS.
+fn ddns(config: Config) -> Config {
+    config.set("ddns-send-updates", true).set("ddns-qualifying-suffix", "lan.test")
 }
 
 #[cfg(test)]

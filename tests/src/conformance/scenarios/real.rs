@@ -87,19 +87,11 @@ fn point(stage: &Stage, point: &str) -> Result<()> {
 
 /// Leases that are renewed after seconds.
 fn brisk(config: Config) -> Config {
-    config
-        .set("valid-lifetime", 12)
-        .set("min-valid-lifetime", 12)
-        .set("renew-timer", 2)
-        .set("rebind-timer", 9)
+    config.lasting(12, 2, 9)
 }
 
 fn brisk6(config: Config) -> Config {
-    config
-        .set("valid-lifetime", 14)
-        .set("preferred-lifetime", 12)
-        .set("renew-timer", 2)
-        .set("rebind-timer", 9)
+    config.lasting(14, 2, 9).set("preferred-lifetime", 12)
 }
 
 fn dhclient(stage: &Stage, more: &[&str]) -> Result<Command> {

@@ -44,12 +44,7 @@ fn bind_and_outlive(stage: &Stage, client: &mut Client4) -> Result<()> {
 }
 
 fn never_reclaimed(config: Config) -> Config {
-    config
-        .set("valid-lifetime", 2)
-        .set("min-valid-lifetime", 2)
-        .set("renew-timer", 1)
-        .set("rebind-timer", 1)
-        .at("/expired-leases-processing/reclaim-timer-wait-time", 0)
+    config.lasting(2, 1, 1).at("/expired-leases-processing/reclaim-timer-wait-time", 0)
 }
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -62,29 +57,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v4-discover-with-live-lease",
-        traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("Live");
-            client.bind()?;
-            client.discover().map(drop)
-        },
+        traffic: |stage| stage.v4(1)?.host_name("Live").bound()?.discover().map(drop),
         shows: "committed(1,0) renew",
         ..V4
     },
     Scenario {
         name: "v4-dora-again",
-        traffic: |stage| {
-            let mut client = stage.v4(1)?.identified(b"\x01again");
-            client.bind()?;
-            client.bind().map(drop)
-        },
+        traffic: |stage| stage.v4(1)?.identified(b"\x01again").bound()?.bind().map(drop),
         shows: "2*committed(1,0) 2*renew",
         ..V4
     },
     Scenario {
         name: "v4-renew-rebind-init-reboot",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("keeper");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("keeper").bound()?;
             expect(&client.renew()?, Kind::Ack)?;
             expect(&client.rebind()?, Kind::Ack)?;
             let held = client.address()?;
@@ -125,8 +111,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: |config| config.set("min-valid-lifetime", 100).set("max-valid-lifetime", 1000),
         traffic: |stage| {
             for (number, seconds) in [(1, 50_u32), (2, 500), (3, 5000)] {
-                let mut client = stage.v4(number)?.option(option::LEASE_TIME, seconds.to_be_bytes());
-                client.bind()?;
+                let mut client =
+                    stage.v4(number)?.option(option::LEASE_TIME, seconds.to_be_bytes()).bound()?;
                 client.renew()?;
             }
             Ok(())
@@ -138,8 +124,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v4-infinite-lease",
         kea: |config| config.set("valid-lifetime", u32::MAX).set("max-valid-lifetime", u32::MAX),
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("forever");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("forever").bound()?;
             client.renew()?;
             client.rebind()?;
             client.release()
@@ -151,8 +136,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v4-cache-threshold",
         kea: |config| config.set("cache-threshold", 0.5),
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("cached");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("cached").bound()?;
             client.renew()?;
             stage.let_pass(2.1);
             client.renew()?;
@@ -176,8 +160,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
         traffic: |stage| {
             stage.early_in_a_second();
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             stage.let_pass(1.0);
             client.renew()?;
             stage.let_pass(4.0);
@@ -192,8 +175,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-renewal-of-a-lost-record",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             stage.restart_kea()?;
             client.renew()?;
             client.renew().map(drop)
@@ -204,8 +186,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-move-within-the-subnet",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("mover");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("mover").bound()?;
             ask_for(&mut client, address("192.0.2.177"))?;
             client.renew().map(drop)
         },
@@ -216,8 +197,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v4-move-within-the-shared-network",
         kea: shared_network,
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             ask_for(&mut client, address("198.51.100.150"))?;
             client.renew()?;
             ask_for(&mut client, address("192.0.2.101"))
@@ -230,8 +210,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: shared_network,
         traffic: |stage| {
             for number in 1..=4 {
-                let mut client = stage.v4(number)?.identified(&[0, number]);
-                client.bind()?;
+                let mut client = stage.v4(number)?.identified(&[0, number]).bound()?;
                 client.renew()?;
             }
             Ok(())
@@ -242,11 +221,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-two-networks-two-leases",
         traffic: |stage| {
-            let mut direct = stage.v4(1)?;
-            direct.bind()?;
+            let mut direct = stage.v4(1)?.bound()?;
             // The same client behind a relay: another subnet, so both leases stay.
-            let mut far = stage.v4(1)?.through("198.51.100.1", None);
-            far.bind()?;
+            let mut far = stage.v4(1)?.through("198.51.100.1", None).bound()?;
             direct.renew()?;
             far.rebind().map(drop)
         },
@@ -290,8 +267,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v4-reservation-comes-and-moves-the-client",
         kea: Config::persistent,
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("lucky");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("lucky").bound()?;
             let promised = json!([{ "hw-address": "02:aa:bb:00:00:01", "ip-address": "192.0.2.50" }]);
             stage.restart_kea_with(|config| config.at("/subnet4/0/reservations", promised))?;
             expect(&client.renew()?, Kind::Nak)?;
@@ -320,8 +296,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v4-restart-keeps-the-leases",
         kea: Config::persistent,
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("Kept").identified(b"\x00kept");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("Kept").identified(b"\x00kept").bound()?;
             stage.restart_kea()?;
             client.renew()?;
             client.release()
@@ -337,8 +312,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             }]))
         },
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("own");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("own").bound()?;
             client.renew()?;
             client.release()
         },

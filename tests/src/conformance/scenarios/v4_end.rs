@@ -11,7 +11,7 @@ use crate::kea::Config;
 
 /// Leases of 3 s, which Kea reclaims within a second.
 fn short(config: Config) -> Config {
-    config.set("valid-lifetime", 3).set("min-valid-lifetime", 3).set("renew-timer", 1).set("rebind-timer", 2)
+    config.lasting(3, 1, 2)
 }
 
 /// The end of probation after 2 s.
@@ -27,8 +27,7 @@ fn release(client: &mut Client4, binding: Binding4) -> Result<()> {
 
 /// Binds, waits until the lease has been reclaimed, and gives the client back.
 fn reclaimed(stage: &Stage, client: Client4) -> Result<Client4> {
-    let mut client = client;
-    client.bind()?;
+    let client = client.bound()?;
     stage.called("lease4_expire", client.address()?)?;
     Ok(client)
 }
@@ -37,8 +36,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("Leaver").identified(b"\x00leaver");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("Leaver").identified(b"\x00leaver").bound()?;
             stage.let_pass(1.1);
             client.release()
         },
@@ -48,8 +46,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-and-come-back",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             client.release()?;
             client.bind()?;
             client.release()
@@ -60,8 +57,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-of-nothing",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let mut binding = client.binding.expect("bound");
             binding.address = "192.0.2.180".parse()?;
             release(&mut client, binding)
@@ -72,8 +68,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-twice",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let binding = client.binding.expect("bound");
             client.release()?;
             release(&mut client, binding)
@@ -84,8 +79,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-of-another-clients-lease",
         traffic: |stage| {
-            let mut owner = stage.v4(1)?;
-            owner.bind()?;
+            let mut owner = stage.v4(1)?.bound()?;
             release(&mut stage.v4(2)?, owner.binding.expect("bound"))?;
             owner.renew().map(drop)
         },
@@ -95,8 +89,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-to-another-server",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let mut query = client.query(Kind::Release);
             query.ciaddr = client.address()?;
             client.send(&query.with(option::SERVER_ID, [192, 0, 2, 77]), client.binding)
@@ -107,8 +100,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-without-server-id",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.identified(b"\x00nameless");
-            client.bind()?;
+            let mut client = stage.v4(1)?.identified(b"\x00nameless").bound()?;
             let mut query = client.query(Kind::Release);
             query.ciaddr = client.address()?;
             client.send(&query, client.binding)
@@ -119,8 +111,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-before-the-answer",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("hasty");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("hasty").bound()?;
             // The server has the release in its queue when it answers the renewal.
             let mut renewal = client.query(Kind::Request);
             renewal.ciaddr = client.address()?;
@@ -135,8 +126,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-before-the-offer",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("hasty");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("hasty").bound()?;
             let binding = client.binding;
             let query = client.query(Kind::Discover);
             client.send(&query, None)?;
@@ -157,8 +147,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-behind-an-ignored-request",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let query = client.query(Kind::Request).with(option::REQUESTED_ADDRESS, [192, 0, 2, 150]);
             client.send(&query.with(option::SERVER_ID, [192, 0, 2, 77]), None)?;
             client.release()?;
@@ -185,8 +174,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-without-ciaddr",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let query =
                 client.query(Kind::Release).with(option::REQUESTED_ADDRESS, client.address()?.octets());
             client.send(&query, None)
@@ -208,8 +196,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-through-the-relay",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.through("198.51.100.1", Some(b"\x01\x03abc"));
-            client.bind()?;
+            let mut client = stage.v4(1)?.through("198.51.100.1", Some(b"\x01\x03abc")).bound()?;
             let mut query = client.query(Kind::Release);
             query.ciaddr = client.address()?;
             client.send(&query, None)
@@ -234,8 +221,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-decline-of-nothing",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let binding = client.binding.expect("bound");
             client.binding = Some(Binding4 { address: "192.0.2.180".parse()?, ..binding });
             client.decline()
@@ -246,8 +232,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-decline-of-another-clients-lease",
         traffic: |stage| {
-            let mut owner = stage.v4(1)?;
-            owner.bind()?;
+            let mut owner = stage.v4(1)?.bound()?;
             let mut other = stage.v4(2)?;
             other.binding = owner.binding;
             other.decline()?;
@@ -259,8 +244,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-decline-without-requested-address",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let mut query = client.query(Kind::Decline).with(option::SERVER_ID, [192, 0, 2, 1]);
             query.ciaddr = client.address()?;
             client.send(&query, None)
@@ -271,8 +255,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-decline-twice",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let binding = client.binding;
             client.decline()?;
             client.binding = binding;
@@ -284,8 +267,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-decline-to-another-server",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let query = client.query(Kind::Decline).with(option::SERVER_ID, [192, 0, 2, 77]);
             client.send(&query.with(option::REQUESTED_ADDRESS, client.address()?.octets()), None)
         },
@@ -308,8 +290,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-of-a-declined-address",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.identified(b"\x00sorry");
-            client.bind()?;
+            let mut client = stage.v4(1)?.identified(b"\x00sorry").bound()?;
             let binding = client.binding.expect("bound");
             client.decline()?;
             release(&mut client, binding)
@@ -325,8 +306,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 .at("/subnet4/0/pools/0/pool", "192.0.2.100 - 192.0.2.100")
         },
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             stage.early_in_a_second();
             client.decline()?;
             stage.let_pass(3.3);
@@ -366,8 +346,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: short,
         traffic: |stage| {
             let client = stage.v4(1)?.host_name("Back").identified(b"back");
-            let mut client = reclaimed(stage, client)?;
-            client.bind()?;
+            let mut client = reclaimed(stage, client)?.bound()?;
             client.release()
         },
         shows: "2*committed(1,0) expire 2*renew release committed(0,1)",
@@ -393,8 +372,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v4-renewals-keep-a-lease-alive",
         kea: short,
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             for _ in 0..4 {
                 stage.let_pass(1.1);
                 client.renew()?;
@@ -442,8 +420,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
         traffic: |stage| {
             stage.v4(1)?.option(option::LEASE_TIME, u32::MAX.to_be_bytes()).bind()?;
-            let mut mortal = stage.v4(2)?;
-            mortal.bind()?;
+            let mortal = stage.v4(2)?.bound()?;
             stage.called("lease4_expire", mortal.address()?)
         },
         shows: "2*committed(1,0) expire",

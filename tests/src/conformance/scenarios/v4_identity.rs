@@ -26,8 +26,7 @@ fn life(client: &mut Client4) -> Result<()> {
 
 /// Every kind of message with a client identifier that Kea does not take as one.
 fn ill_identified(stage: &Stage, client_id: &[u8]) -> Result<()> {
-    let mut owner = stage.v4(1)?;
-    owner.bind()?;
+    let mut owner = stage.v4(1)?.bound()?;
     let mut client = stage.v4(1)?.identified(client_id);
     for (number, kind) in (100..).zip([
         Kind::Discover,
@@ -51,11 +50,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-client-id-of-another-machine",
         traffic: |stage| {
-            let mut first = stage.v4(1)?.identified(b"\x00shared");
-            first.bind()?;
+            let mut first = stage.v4(1)?.identified(b"\x00shared").bound()?;
             // The same client identifier elsewhere is the same client.
-            let mut second = stage.v4(2)?.identified(b"\x00shared");
-            second.bind()?;
+            let mut second = stage.v4(2)?.identified(b"\x00shared").bound()?;
             first.renew()?;
             second.release()
         },
@@ -65,10 +62,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-two-client-ids-on-one-machine",
         traffic: |stage| {
-            let mut first = stage.v4(1)?.identified(b"\x00boot rom");
-            first.bind()?;
-            let mut second = stage.v4(1)?.identified(b"\x00system");
-            second.bind()?;
+            let mut first = stage.v4(1)?.identified(b"\x00boot rom").bound()?;
+            let mut second = stage.v4(1)?.identified(b"\x00system").bound()?;
             first.renew()?;
             second.renew()?;
             first.release()
@@ -79,8 +74,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-client-id-comes",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             client = client.identified(b"\x00new");
             let mut again = client;
             again.renew()?;
@@ -93,8 +87,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-client-id-goes",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.identified(b"\x00old");
-            client.bind()?;
+            let mut client = stage.v4(1)?.identified(b"\x00old").bound()?;
             client.client_id = None;
             client.renew()?;
             client.bind()?;
@@ -106,8 +99,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-client-id-changes-on-renewal",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.identified(b"\x00one");
-            client.bind()?;
+            let mut client = stage.v4(1)?.identified(b"\x00one").bound()?;
             client.client_id = Some(b"\x00two".to_vec());
             client.renew().map(drop)
         },
@@ -117,8 +109,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-release-by-another-client-id",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.identified(b"\x00one");
-            client.bind()?;
+            let mut client = stage.v4(1)?.identified(b"\x00one").bound()?;
             let binding = client.binding;
             client.client_id = Some(b"\x00two".to_vec());
             client.release()?;
@@ -133,14 +124,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v4-match-client-id-off",
         kea: |config| config.set("match-client-id", false),
         traffic: |stage| {
-            let mut client = stage.v4(1)?.identified(b"\x00one");
-            client.bind()?;
+            let mut client = stage.v4(1)?.identified(b"\x00one").bound()?;
             client.client_id = Some(b"\x00two".to_vec());
             client.renew()?;
             client.bind()?;
             // The same identifier on another machine is another client.
-            let mut other = stage.v4(2)?.identified(b"\x00two");
-            other.bind()?;
+            let mut other = stage.v4(2)?.identified(b"\x00two").bound()?;
             other.release()?;
             client.release()
         },
@@ -152,8 +141,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: |config| config.at("/subnet4/0/match-client-id", false),
         traffic: |stage| {
             life(&mut stage.v4(1)?.identified(b"\x00one"))?;
-            let mut far = stage.v4(2)?.identified(b"\x00far").through("198.51.100.1", None);
-            far.bind()?;
+            let mut far = stage.v4(2)?.identified(b"\x00far").through("198.51.100.1", None).bound()?;
             far.rebind().map(drop)
         },
         shows: "4*committed(1,0) 2*renew release committed(0,1)",
@@ -196,8 +184,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-hardware-type-changes",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             client.hardware.0 = 6;
             client.bind()?;
             client.release()
@@ -261,8 +248,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             )
         },
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             client.client_id = Some(b"\x00vip".to_vec());
             client.bind()?;
             client.renew()?;

@@ -7,6 +7,8 @@ use crate::client::message4::{Kind, option};
 use crate::conformance::scenario::{Scenario, V4};
 use crate::conformance::stage::Stage;
 
+use super::ddns;
+
 /// A life with this host name in option 12, and with this option 81.
 fn life(stage: &Stage, host_name: Option<&[u8]>, fqdn: Option<&[u8]>) -> Result<()> {
     life_of(stage, 1, host_name, fqdn)
@@ -24,8 +26,7 @@ fn life_of(stage: &Stage, number: u8, host_name: Option<&[u8]>, fqdn: Option<&[u
 
 /// Messages with an option 81 that Kea cannot read; it answers none of them.
 fn unread(stage: &Stage, fqdn: &[u8]) -> Result<()> {
-    let mut client = stage.v4(1)?;
-    client.bind()?;
+    let mut client = stage.v4(1)?.bound()?;
     for kind in [Kind::Discover, Kind::Release] {
         let mut query = client.query(kind).with(option::FQDN, fqdn);
         query.ciaddr = client.address()?;
@@ -37,31 +38,38 @@ fn unread(stage: &Stage, fqdn: &[u8]) -> Result<()> {
 
 const LIFE: &str = "2*committed(1,0) 2*renew release committed(0,1)";
 
-/// A server that keeps host names in DNS.
-fn ddns(config: crate::kea::Config) -> crate::kea::Config {
-    config.set("ddns-send-updates", true).set("ddns-qualifying-suffix", "lan.test")
+/// One life each: name of the scenario, name in option 12 and option 81, what it shows.
+macro_rules! lives {
+    ($($name:literal: $host_name:expr, $fqdn:expr => $shows:expr;)+) => {
+        &[$(Scenario { name: $name, traffic: |stage| life(stage, $host_name, $fqdn), shows: $shows, ..V4 }),+]
+    };
 }
 
+pub(super) const LIVES: &[Scenario] = lives! {
+    "v4-name-none": None, None => LIFE;
+    "v4-name-mixed-case": Some(b"MyHost-7"), None => LIFE;
+    "v4-name-illegal-characters": Some(b"My_Host $(id) \xc3\xa4 'x' 7"), None => LIFE;
+    "v4-name-nothing-legal": Some(b"_$ _"), None => LIFE;
+    "v4-name-multi-label": Some(b"A.Four.Example.COM"), None => LIFE;
+    "v4-name-multi-label-with-dot": Some(b"aa.Four.example.com."), None => LIFE;
+    "v4-name-dot": Some(b"."), None => LIFE;
+    "v4-name-blanks": Some(b" host "), None => LIFE;
+    "v4-name-nul-at-the-end": Some(b"host\0\0"), None => LIFE;
+    "v4-name-nul-inside": Some(b"ho\0st"), None => LIFE;
+    "v4-name-empty": Some(b""), None => "...";
+    "v4-fqdn-full": None, Some(b"\x04\0\0\x04Beta\x07Example\x03ORG\0") => LIFE;
+    "v4-fqdn-partial": None, Some(b"\x05\0\0\x05HostA") => LIFE;
+    "v4-fqdn-ascii": None, Some(b"\x01\0\0HostB.Example.org") => LIFE;
+    "v4-fqdn-ascii-with-dot": None, Some(b"\x00\0\0hostc.example.org.") => LIFE;
+    "v4-fqdn-ascii-partial": None, Some(b"\x00\0\0HostD") => LIFE;
+    "v4-fqdn-empty": None, Some(b"\x04\0\0") => LIFE;
+    "v4-fqdn-root": None, Some(b"\x04\0\0\0") => "...";
+    "v4-fqdn-illegal-characters": None, Some(b"\x04\0\0\x08a_b $c.d\x03org\0") => LIFE;
+    "v4-fqdn-no-update": None, Some(b"\x0c\0\0\x05HostE\x03org\0") => LIFE;
+    "v4-fqdn-and-host-name": Some(b"twelve"), Some(b"\x05\0\0\x06eighty\x03one\0") => LIFE;
+};
+
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "v4-name-none", traffic: |stage| life(stage, None, None), shows: LIFE, ..V4 },
-    Scenario {
-        name: "v4-name-mixed-case",
-        traffic: |stage| life(stage, Some(b"MyHost-7"), None),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-name-illegal-characters",
-        traffic: |stage| life(stage, Some(b"My_Host $(id) \xc3\xa4 'x' 7"), None),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-name-nothing-legal",
-        traffic: |stage| life(stage, Some(b"_$ _"), None),
-        shows: LIFE,
-        ..V4
-    },
     Scenario {
         name: "v4-name-illegal-characters-replaced",
         kea: |config| config.set("hostname-char-set", "[^A-Za-z0-9.-]").set("hostname-char-replacement", "x"),
@@ -69,38 +77,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         shows: LIFE,
         ..V4
     },
-    Scenario {
-        name: "v4-name-multi-label",
-        traffic: |stage| life(stage, Some(b"A.Four.Example.COM"), None),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-name-multi-label-with-dot",
-        traffic: |stage| life(stage, Some(b"aa.Four.example.com."), None),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario { name: "v4-name-dot", traffic: |stage| life(stage, Some(b"."), None), shows: LIFE, ..V4 },
-    Scenario {
-        name: "v4-name-blanks",
-        traffic: |stage| life(stage, Some(b"  host  "), None),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-name-nul-at-the-end",
-        traffic: |stage| life(stage, Some(b"host\0\0"), None),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-name-nul-inside",
-        traffic: |stage| life(stage, Some(b"ho\0st"), None),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario { name: "v4-name-empty", traffic: |stage| life(stage, Some(b""), None), shows: "...", ..V4 },
     Scenario {
         name: "v4-name-long",
         traffic: |stage| {
@@ -126,66 +102,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ..V4
     },
     Scenario {
-        name: "v4-fqdn-full",
-        traffic: |stage| life(stage, None, Some(b"\x04\0\0\x04Beta\x07Example\x03ORG\0")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-partial",
-        traffic: |stage| life(stage, None, Some(b"\x05\0\0\x05HostA")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-ascii",
-        traffic: |stage| life(stage, None, Some(b"\x01\0\0HostB.Example.org")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-ascii-with-dot",
-        traffic: |stage| life(stage, None, Some(b"\x00\0\0hostc.example.org.")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-ascii-partial",
-        traffic: |stage| life(stage, None, Some(b"\x00\0\0HostD")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-empty",
-        traffic: |stage| life(stage, None, Some(b"\x04\0\0")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-root",
-        traffic: |stage| life(stage, None, Some(b"\x04\0\0\0")),
-        shows: "...",
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-illegal-characters",
-        traffic: |stage| life(stage, None, Some(b"\x04\0\0\x08a_b $c.d\x03org\0")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-no-update",
-        traffic: |stage| life(stage, None, Some(b"\x0c\0\0\x05HostE\x03org\0")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
-        name: "v4-fqdn-and-host-name",
-        traffic: |stage| life(stage, Some(b"twelve"), Some(b"\x05\0\0\x06eighty\x03one\0")),
-        shows: LIFE,
-        ..V4
-    },
-    Scenario {
         name: "v4-fqdn-broken",
         traffic: |stage| unread(stage, b"\x04\0\0\x20short"),
         shows: "...",
@@ -195,8 +111,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-name-changes-and-goes",
         traffic: |stage| {
-            let mut client = stage.v4(1)?.host_name("First");
-            client.bind()?;
+            let mut client = stage.v4(1)?.host_name("First").bound()?;
             client.options = vec![(option::HOST_NAME, b"second".to_vec())];
             client.renew()?;
             client.options = vec![(option::FQDN, b"\x04\0\0\x05third\x03org\0".to_vec())];
@@ -246,17 +161,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v4-name-made-up-and-expired",
-        kea: |config| {
-            ddns(config)
-                .set("ddns-replace-client-name", "always")
-                .set("valid-lifetime", 3)
-                .set("min-valid-lifetime", 3)
-                .set("renew-timer", 1)
-                .set("rebind-timer", 2)
-        },
+        kea: |config| ddns(config).set("ddns-replace-client-name", "always").lasting(3, 1, 2),
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             stage.called("lease4_expire", client.address()?)?;
             client.bind().map(drop)
         },

@@ -52,8 +52,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-nak-renewal-of-an-address-of-another-client",
         traffic: |stage| {
-            let mut owner = stage.v4(1)?;
-            owner.bind()?;
+            let owner = stage.v4(1)?.bound()?;
             let mut other = stage.v4(2)?;
             other.binding = owner.binding;
             expect(&other.renew()?, Kind::Nak)?;
@@ -107,8 +106,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-discover-that-names-the-server",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             let query = client.query(Kind::Discover).with(option::SERVER_ID, [192, 0, 2, 1]);
             client.send(&query, None)?;
             let query = client.query(Kind::Discover).with(option::SERVER_ID, [192, 0, 2, 77]);
@@ -194,8 +192,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v4-server-messages-from-clients",
         traffic: |stage| {
-            let mut client = stage.v4(1)?;
-            client.bind()?;
+            let mut client = stage.v4(1)?.bound()?;
             for kind in [Kind::Offer, Kind::Ack, Kind::Nak] {
                 let query = client.query(kind);
                 client.send(&query, None)?;

@@ -7,14 +7,11 @@ use crate::conformance::scenario::{Scenario, V6};
 use crate::conformance::stage::Stage;
 use crate::kea::Config;
 
+use super::one;
+
 /// One IA_NA and one IA_PD.
 fn both() -> Vec<Ia> {
     vec![Ia::addresses(0x0102_0304), Ia::prefixes(7)]
-}
-
-/// One IA_NA.
-fn one() -> Vec<Ia> {
-    vec![Ia::addresses(1)]
 }
 
 /// An association that names an address or prefix.
@@ -26,10 +23,8 @@ fn naming(kind: IaKind, iaid: u32, address: &str, prefix_length: u8) -> Ia {
 /// Leases of 2 s that nobody reclaims.
 fn never_reclaimed(config: Config) -> Config {
     config
-        .set("valid-lifetime", 2)
+        .lasting(2, 1, 1)
         .set("preferred-lifetime", 2)
-        .set("renew-timer", 1)
-        .set("rebind-timer", 1)
         .at("/expired-leases-processing/reclaim-timer-wait-time", 0)
 }
 
@@ -68,11 +63,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "v6-solicit-with-live-leases",
-        traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
-            client.solicit().map(drop)
-        },
+        traffic: |stage| stage.v6(1, both())?.bound()?.solicit().map(drop),
         shows: "committed(2,0)",
         ..V6
     },
@@ -97,9 +88,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-prefix-before-address",
         traffic: |stage| {
-            let mut client =
-                stage.v6(1, vec![Ia::prefixes(9), Ia::addresses(8), Ia::prefixes(7), Ia::addresses(6)])?;
-            client.bind()?;
+            let mut client = stage
+                .v6(1, vec![Ia::prefixes(9), Ia::addresses(8), Ia::prefixes(7), Ia::addresses(6)])?
+                .bound()?;
             client.renew()?;
             client.rebind()?;
             client.release().map(drop)
@@ -130,8 +121,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-request-of-existing-leases",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.request()?;
             client.bind().map(drop)
         },
@@ -141,8 +131,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-renew-and-rebind",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.renew()?;
             client.rebind()?;
             client.confirm()?;
@@ -154,8 +143,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-renew-of-an-association-without-binding",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.associations.push(Ia::addresses(99));
             client.renew()?;
             client.associations.push(Ia::prefixes(100));
@@ -188,8 +176,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-renew-of-a-wrong-address",
         traffic: |stage| {
-            let mut client = stage.v6(1, one())?;
-            client.bind()?;
+            let mut client = stage.v6(1, one())?.bound()?;
             client.associations = vec![naming(IaKind::Addresses, 1, "2001:db8:1::1fff", 128)];
             client.renew()?;
             client.associations = vec![naming(IaKind::Addresses, 1, "2001:db8:ffff::1", 128)];
@@ -203,8 +190,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-renew-without-addresses",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.associations = both();
             client.renew().map(drop)
         },
@@ -229,8 +215,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-request-for-another-address",
         traffic: |stage| {
-            let mut client = stage.v6(1, one())?;
-            client.bind()?;
+            let mut client = stage.v6(1, one())?.bound()?;
             client.associations = vec![naming(IaKind::Addresses, 1, "2001:db8:1::1abc", 128)];
             client.request().map(drop)
         },
@@ -240,8 +225,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-several-associations-come-and-go",
         traffic: |stage| {
-            let mut client = stage.v6(1, (1..=5).map(Ia::addresses).collect())?;
-            client.bind()?;
+            let mut client = stage.v6(1, (1..=5).map(Ia::addresses).collect())?.bound()?;
             let last = client.associations.split_off(3);
             client.renew()?;
             client.release()?;
@@ -256,8 +240,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: never_reclaimed,
         traffic: |stage| {
             stage.early_in_a_second();
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             outlive(stage);
             client.renew()?;
             outlive(stage);
@@ -271,8 +254,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: never_reclaimed,
         traffic: |stage| {
             stage.early_in_a_second();
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             outlive(stage);
             client.bind()?;
             outlive(stage);
@@ -288,8 +270,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             stage.early_in_a_second();
             stage.v6(1, both())?.bind()?;
             outlive(stage);
-            let mut heir = stage.v6(2, both())?.option(option::FQDN, b"\x00\x04heir");
-            heir.bind()?;
+            let mut heir = stage.v6(2, both())?.option(option::FQDN, b"\x00\x04heir").bound()?;
             heir.renew()?;
             outlive(stage);
             // A client without a hardware address that anybody could find.
@@ -302,8 +283,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-cache-threshold",
         kea: |config| config.set("cache-threshold", 0.5),
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.renew()?;
             stage.let_pass(2.1);
             client.rebind()?;
@@ -326,8 +306,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 .set("cache-threshold", 0.5)
         },
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.renew()?;
             client.release().map(drop)
         },
@@ -358,8 +337,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-renewal-of-lost-records",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             stage.restart_kea()?;
             // The restarted server has another DUID.
             client.rebind()?;
@@ -373,8 +351,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         kea: shared_network,
         traffic: |stage| {
             for number in 1..=4 {
-                let mut client = stage.v6(number, one())?;
-                client.bind()?;
+                let mut client = stage.v6(number, one())?.bound()?;
                 client.renew()?;
             }
             Ok(())
@@ -394,8 +371,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             )
         },
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.renew()?;
             client.options = vec![(option::FQDN, b"\x00\x03own".to_vec())];
             client.renew()?;
@@ -412,8 +388,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             }]))
         },
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::addresses(2), Ia::addresses(3)])?;
-            client.bind()?;
+            let mut client =
+                stage.v6(1, vec![Ia::addresses(1), Ia::addresses(2), Ia::addresses(3)])?.bound()?;
             client.renew()?;
             client.release().map(drop)
         },
@@ -424,8 +400,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-leases-are-taken-away",
         kea: |config| config.persistent().set("valid-lifetime", 5).set("preferred-lifetime", 4),
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x00\x05Robin");
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x00\x05Robin").bound()?;
             let (address, prefix) = (client.address(0)?, client.address(1)?);
             // Both are promised to somebody else.
             let promised = json!([{
@@ -444,8 +419,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-own-reservation-comes",
         kea: Config::persistent,
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             let promised = json!([{
                 "duid": "00:03:00:01:02:aa:bb:00:00:01",
                 "ip-addresses": ["2001:db8:1::50"], "prefixes": ["2001:db8:8000:aa00::/56"],
@@ -461,8 +435,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-renewal-of-an-address-in-no-pool-any-more",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?.through_link("2001:db8:2::1")?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.through_link("2001:db8:2::1")?.bound()?;
             // The client has moved to another link.
             client = client.direct();
             client.rebind()?;

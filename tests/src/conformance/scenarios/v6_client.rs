@@ -3,19 +3,13 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::client::message6::{Ia, Kind, Options, option};
+use crate::client::message6::{Kind, Options, option};
 use crate::client::v6::{Client6, Relay6};
 use crate::conformance::scenario::{Scenario, V6};
 use crate::conformance::stage::Stage;
 use crate::kea::Config;
 
-fn both() -> Vec<Ia> {
-    vec![Ia::addresses(1), Ia::prefixes(2)]
-}
-
-fn one() -> Vec<Ia> {
-    vec![Ia::addresses(1)]
-}
+use super::{both, ddns, one};
 
 /// Everything that calls a hook, once.
 fn life(client: &mut Client6) -> Result<()> {
@@ -61,10 +55,6 @@ fn mac_sources(config: Config, sources: &[&str]) -> Config {
     config.set("mac-sources", json!(sources))
 }
 
-fn ddns(config: Config) -> Config {
-    config.set("ddns-send-updates", true).set("ddns-qualifying-suffix", "lan.test")
-}
-
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-relay",
@@ -100,8 +90,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-relay-then-direct",
         traffic: |stage| {
             let client = stage.v6(1, one())?;
-            let mut client = client.through_link("2001:db8:1::1")?;
-            client.bind()?;
+            let mut client = client.through_link("2001:db8:1::1")?.bound()?;
             client = client.direct();
             client.renew()?;
             client.release().map(drop)
@@ -302,8 +291,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                     &[(option::INTERFACE_ID, port)],
                 )?])
             };
-            let mut client = through(stage.v6(1, one())?, b"port1")?;
-            client.bind()?;
+            let mut client = through(stage.v6(1, one())?, b"port1")?.bound()?;
             client.renew()?;
             // Another port is a change of the lease, which is written.
             client = through(client, b"port2")?;
@@ -366,8 +354,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             let relays = |last| -> Result<Vec<Relay6>> {
                 Ok(vec![Relay6 { options: option(last), ..relay("2001:db8:1::2", "2001:db8:2::1", &[])? }])
             };
-            let mut client = stage.v6(1, both())?.known_as(ANONYMOUS).through(relays(1)?)?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.known_as(ANONYMOUS).through(relays(1)?)?.bound()?;
             client = client.through(relays(2)?)?;
             client.request()?;
             client = client.through(relays(3)?)?;
@@ -431,8 +418,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-name-changes-and-goes",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x00\x05First");
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x00\x05First").bound()?;
             client.options = vec![(option::FQDN, b"\x00\x06Second".to_vec())];
             client.renew()?;
             client.options.clear();

@@ -8,13 +8,11 @@ use crate::conformance::scenario::{Scenario, V6};
 use crate::conformance::stage::Stage;
 use crate::kea::Config;
 
-fn both() -> Vec<Ia> {
-    vec![Ia::addresses(1), Ia::prefixes(2)]
-}
+use super::both;
 
 /// Leases of 3 s, which Kea reclaims within a second.
 fn short(config: Config) -> Config {
-    config.set("valid-lifetime", 3).set("preferred-lifetime", 2).set("renew-timer", 1).set("rebind-timer", 2)
+    config.lasting(3, 1, 2).set("preferred-lifetime", 2)
 }
 
 fn short_probation(config: Config) -> Config {
@@ -36,8 +34,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x01\x06Leaver\x03org\0");
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x01\x06Leaver\x03org\0").bound()?;
             stage.let_pass(1.1);
             client.release().map(drop)
         },
@@ -47,8 +44,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release-of-one-of-two",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             let kept = client.associations.pop().into_iter().collect();
             client.release()?;
             client.associations = kept;
@@ -60,8 +56,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release-of-several-addresses",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1)])?;
-            client.bind()?;
+            let mut client = stage.v6(1, vec![Ia::addresses(1)])?.bound()?;
             // Only the first address of an association is released.
             and_also(&mut client, "2001:db8:1::1fff");
             client.release().map(drop)
@@ -72,8 +67,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release-of-another-address-first",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1)])?;
-            client.bind()?;
+            let mut client = stage.v6(1, vec![Ia::addresses(1)])?.bound()?;
             and_also(&mut client, "2001:db8:1::1fff");
             client.associations[0].items.reverse();
             client.release().map(drop)
@@ -84,8 +78,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release-without-binding",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             let held = client.associations.clone();
             client.release()?;
             client.associations = held;
@@ -97,8 +90,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release-with-another-iaid",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.associations.iter_mut().for_each(|ia| ia.iaid += 50);
             client.release().map(drop)
         },
@@ -108,8 +100,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release-of-another-clients-leases",
         traffic: |stage| {
-            let mut owner = stage.v6(1, both())?;
-            owner.bind()?;
+            let mut owner = stage.v6(1, both())?.bound()?;
             let mut other = stage.v6(2, owner.associations.clone())?;
             other.server_duid.clone_from(&owner.server_duid);
             other.release()?;
@@ -121,8 +112,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-release-of-an-empty-association",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.associations = both();
             client.release().map(drop)
         },
@@ -133,8 +123,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-release-after-expiry",
         kea: short,
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x01\x04Late");
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x01\x04Late").bound()?;
             reclaimed(stage, &client)?;
             client.release().map(drop)
         },
@@ -159,8 +148,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-decline-of-several-addresses-in-one-association",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::addresses(2)])?;
-            client.bind()?;
+            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::addresses(2)])?.bound()?;
             and_also(&mut client, "2001:db8:1::1fff");
             client.decline().map(drop)
         },
@@ -170,8 +158,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-decline-of-another-address-first",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::addresses(2)])?;
-            client.bind()?;
+            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::addresses(2)])?.bound()?;
             and_also(&mut client, "2001:db8:1::1fff");
             client.associations[0].items.reverse();
             client.decline().map(drop)
@@ -182,8 +169,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-decline-without-binding",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1)])?;
-            client.bind()?;
+            let mut client = stage.v6(1, vec![Ia::addresses(1)])?.bound()?;
             let held = client.associations.clone();
             client.decline()?;
             client.associations = held;
@@ -195,8 +181,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-decline-of-another-clients-address",
         traffic: |stage| {
-            let mut owner = stage.v6(1, vec![Ia::addresses(1)])?;
-            owner.bind()?;
+            let mut owner = stage.v6(1, vec![Ia::addresses(1)])?.bound()?;
             let mut other = stage.v6(2, owner.associations.clone())?;
             other.server_duid.clone_from(&owner.server_duid);
             other.decline()?;
@@ -208,8 +193,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-decline-of-a-prefix",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::prefixes(2)])?;
-            client.bind()?;
+            let mut client = stage.v6(1, vec![Ia::addresses(1), Ia::prefixes(2)])?.bound()?;
             let query = client.query(Kind::Decline, true);
             client.exchange(&query, Kind::Reply)?;
             client.renew().map(drop)
@@ -221,8 +205,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-expiry",
         kea: short,
         traffic: |stage| {
-            let mut first = stage.v6(1, both())?.option(option::FQDN, b"\x01\x05Short\x03org\0");
-            first.bind()?;
+            let first = stage.v6(1, both())?.option(option::FQDN, b"\x01\x05Short\x03org\0").bound()?;
             let mut second = stage.v6(2, both())?;
             second.rapid_commit()?;
             reclaimed(stage, &first)?;
@@ -235,8 +218,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-renewals-keep-leases-alive",
         kea: short,
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             for _ in 0..3 {
                 stage.let_pass(1.1);
                 client.renew()?;
@@ -250,8 +232,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-reclaimed-leases-come-back",
         kea: short,
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x01\x04Back");
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.option(option::FQDN, b"\x01\x04Back").bound()?;
             reclaimed(stage, &client)?;
             client.solicit()?;
             client.request().map(drop)
@@ -263,8 +244,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-renewal-of-reclaimed-leases",
         kea: short,
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             reclaimed(stage, &client)?;
             client.renew()?;
             client.rebind().map(drop)
@@ -280,12 +260,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 .at("/subnet6/0/pd-pools/0/prefix-len", 56)
         },
         traffic: |stage| {
-            let mut first = stage.v6(1, both())?;
-            first.bind()?;
+            let first = stage.v6(1, both())?.bound()?;
             reclaimed(stage, &first)?;
             stage.let_pass(1.5);
-            let mut heir = stage.v6(2, both())?;
-            heir.bind()?;
+            let mut heir = stage.v6(2, both())?.bound()?;
             heir.renew().map(drop)
         },
         shows: "...",
@@ -295,8 +273,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-reclaimed-records-are-removed-at-once",
         kea: |config| short(config).at("/expired-leases-processing/flush-reclaimed-timer-wait-time", 0),
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             reclaimed(stage, &client)?;
             client.renew().map(drop)
         },
@@ -306,8 +283,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-request-of-a-declined-address",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia { kind: IaKind::Addresses, iaid: 1, items: vec![] }])?;
-            client.bind()?;
+            let mut client =
+                stage.v6(1, vec![Ia { kind: IaKind::Addresses, iaid: 1, items: vec![] }])?.bound()?;
             let held = client.associations.clone();
             client.decline()?;
             client.associations = held;

@@ -5,9 +5,7 @@ use serde_json::json;
 use crate::client::message6::{Ia, IaKind, Item6, Kind, option};
 use crate::conformance::scenario::{Scenario, V6};
 
-fn both() -> Vec<Ia> {
-    vec![Ia::addresses(1), Ia::prefixes(2)]
-}
+use super::both;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -41,8 +39,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-address-but-no-prefix-available",
         kea: |config| config.at("/subnet6/0/pd-pools", json!([])),
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.renew()?;
             client.release().map(drop)
         },
@@ -64,8 +61,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-confirm",
         traffic: |stage| {
-            let mut client = stage.v6(1, vec![Ia::addresses(1)])?;
-            client.bind()?;
+            let mut client = stage.v6(1, vec![Ia::addresses(1)])?.bound()?;
             client.confirm()?;
             client.associations[0].items[0].address = "2001:db8:77::1".parse()?;
             client.confirm().map(drop)
@@ -81,8 +77,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-to-another-server",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             client.server_duid = Some(b"\x00\x03\x00\x01\x02\x77\x77\x77\x77\x77".to_vec());
             for kind in [Kind::Request, Kind::Renew, Kind::Release, Kind::Decline] {
                 let query = client.query(kind, true);
@@ -96,8 +91,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-server-id-missing-or-forbidden",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             for (kind, named) in [
                 (Kind::Request, false),
                 (Kind::Renew, false),
@@ -118,8 +112,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-without-client-id",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             for kind in [Kind::Solicit, Kind::Request, Kind::Renew, Kind::Release] {
                 let mut query = client.query(kind, kind != Kind::Solicit);
                 query.options.retain(|(code, _)| *code != option::CLIENT_ID);
@@ -134,8 +127,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "v6-prefix-length-that-is-not-given",
         traffic: |stage| {
             let hint = Item6 { address: "::".parse()?, prefix_length: 60, preferred: 0, valid: 0 };
-            let mut client = stage.v6(1, vec![Ia { kind: IaKind::Prefixes, iaid: 1, items: vec![hint] }])?;
-            client.bind()?;
+            let mut client =
+                stage.v6(1, vec![Ia { kind: IaKind::Prefixes, iaid: 1, items: vec![hint] }])?.bound()?;
             client.associations[0].items[0].prefix_length = 60;
             client.renew()?;
             client.associations[0].items[0].prefix_length = 60;
@@ -159,8 +152,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "v6-server-messages-from-clients",
         traffic: |stage| {
-            let mut client = stage.v6(1, both())?;
-            client.bind()?;
+            let mut client = stage.v6(1, both())?.bound()?;
             for kind in [Kind::Advertise, Kind::Reply, Kind::RelayReply] {
                 let query = client.query(kind, true);
                 client.send(&query)?;
