@@ -187,7 +187,6 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
     let config = options.config()?;
     let _log = Log::start(config.log.level, config.log.format)?;
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-    let interfaces: Vec<_> = config.interfaces.iter().map(|interface| interface.name.clone()).collect();
     let read = || {
         let text = options.text().map_err(|error| error.to_string())?;
         let config = options.config_of(text.as_ref(), false).map_err(|error| error.to_string())?;
@@ -199,7 +198,7 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
     if ends_well {
         control::server::remove(&config.control.socket);
         if let Some(pins) = config.pins.options() {
-            pin::tidy(&pins.bpffs, &pin::instance(pins.instance.as_deref(), &interfaces)?);
+            pin::tidy(&pins.bpffs);
         }
     }
     Ok(())

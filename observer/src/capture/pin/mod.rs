@@ -188,10 +188,16 @@ impl Shelf {
     }
 }
 
-/// Removes an instance's directory that its observer has emptied, but could not remove. Nothing happens to one that is not
-/// empty, or not there.
-pub fn tidy(bpffs: &Path, instance: &str) {
-    let _ = fs::remove_dir(bpffs::ours(bpffs).join(instance));
+/// Removes the directories of this network namespace that an observer has emptied, its own and those that it went on with, but
+/// could not remove. Nothing happens to one that is not empty, or has an observer.
+pub fn tidy(bpffs: &Path) {
+    let Ok(namespace) = bpffs::network_namespace() else { return };
+    for path in bpffs::entries(&bpffs::ours(bpffs)) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&name::namespace_prefix(namespace)) && bpffs::lock(&path).is_ok() {
+            let _ = fs::remove_dir(path);
+        }
+    }
 }
 
 impl Drop for Shelf {
