@@ -194,8 +194,10 @@ pub fn tidy(bpffs: &Path) {
     let Ok(namespace) = bpffs::network_namespace() else { return };
     for path in bpffs::entries(&bpffs::ours(bpffs)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(&name::namespace_prefix(namespace)) && bpffs::lock(&path).is_ok() {
-            let _ = fs::remove_dir(path);
+        if name.starts_with(&name::namespace_prefix(namespace))
+            && let Ok(_held) = bpffs::lock(&path)
+        {
+            let _ = fs::remove_dir(&path);
         }
     }
 }
