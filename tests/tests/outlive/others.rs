@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Output;
 
+use nix::sys::signal::Signal;
+use observer_tests::observer::Observer;
 use observer_tests::wait;
 
 use crate::bench::{Bench, EVERY_ROAD, NEEDS, SOON};
@@ -119,4 +121,44 @@ fn what_may_be_somebody_elses_stays_and_it_is_said_how_it_is_removed() {
         second.stop().unwrap();
         bench.assert_nothing_is_left();
     }
+}
+
+/// A running observer keeps the name that it began with, whatever it is told to observe.
+#[test]
+fn interfaces_that_came_with_a_reload_lose_nothing_either() {
+    if observer_tests::need::missing(&NEEDS).is_some() {
+        return;
+    }
+    let bench = Bench::new();
+    let state = bench.scratch.path().join("state");
+    let file = bench.scratch.path().join("c.toml");
+    let configure = |interfaces: &[&str]| {
+        let tables: Vec<_> =
+            interfaces.iter().map(|name| format!("[[interface]]\nname = {name:?}\n")).collect();
+        let hook = format!("[[hook]]\nname = \"dump\"\ncommand = {:?}\n", bench.hook.script());
+        std::fs::write(&file, format!("{}[store]\ndirectory = {state:?}\n{hook}", tables.concat())).unwrap();
+    };
+    let observe = |life: &str| {
+        let directory = bench.scratch.directory(life).unwrap();
+        let words = ["--config", file.to_str().unwrap(), "--state-dir", state.to_str().unwrap()];
+        Observer::start_with(&bench.cable.server.namespace, &directory, "s0", &words).unwrap()
+    };
+    configure(&["s0"]);
+    let mut first = observe("first");
+    let a = bench.client(1).bind().unwrap().yiaddr.to_string();
+    bench.call("leases4_committed", &a);
+    configure(&["s0", "lo"]);
+    first.signal(Signal::SIGHUP).unwrap();
+    first.wait_for_log("reloaded", 1).unwrap();
+    wait_for_done(&state, 1);
+    first.kill().unwrap();
+    let b = bench.client(2).bind().unwrap().yiaddr.to_string();
+
+    let second = observe("second");
+    bench.call("leases4_committed", &b);
+    let log = second.log();
+    assert!(log.contains("was left by the observer before this one") && !log.contains("lost"), "{log}");
+    assert_eq!(log.matches("taken over from the observer before").count(), 2, "{log}");
+    second.stop().unwrap();
+    bench.assert_nothing_is_left();
 }
