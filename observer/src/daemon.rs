@@ -45,7 +45,8 @@ const BUDGET: usize = 1_024;
 /// How often losses are looked for.
 const CHECK: Duration = Duration::from_secs(1);
 /// How often the store is told the time where nothing else is to be stored: what an observer that was killed seems to have
-/// been away longer than it was.
+/// been away longer than it was, where nothing was pinned. A gap that is too long marks an event too many, and none too few, so
+/// more writing than this would be for little.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long deadlines wait at least while the store has no room.
 const NO_ROOM: Duration = Duration::from_millis(10);
