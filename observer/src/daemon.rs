@@ -171,11 +171,17 @@ pub async fn run(
         Ok(true) => {
             // Everything is open, and no frame has been looked at yet.
             let needs = daemon.capture.needs();
-            match separate {
-                Some(separate) => gone = Some(separate.drop_privileges(needs)?),
-                None => {
-                    capabilities::give_up_all_but(needs).context("privileges cannot be given up")?;
+            let given_up = match separate {
+                Some(separate) => separate.drop_privileges(needs).map(|heard| gone = Some(heard)),
+                None => capabilities::give_up_all_but(needs).context("privileges cannot be given up"),
+            };
+            if let Err(error) = given_up {
+                // Not one frame is looked at. Those that an earlier observer's programs have taken are the next one's.
+                if daemon.capture.is_continued() {
+                    daemon.capture.keep();
                 }
+                daemon.capture.detach();
+                return Err(error);
             }
             let observing = format!("observing {}", daemon.config.interface_names());
             info!("ready: {observing}");

@@ -90,7 +90,9 @@ impl Restored {
         let last = "SELECT max(coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(event) FROM outbox), 0))";
         let last: i64 = connection.query_row(last, [], |row| row.get(0))?;
         self.next_event = u64::try_from(last).unwrap_or(0) + 1;
-        self.latest = meta::<i64>(connection, LATEST)?.map(Timestamp::from_nanos);
+        // A life that ended before it had a time to tell has none.
+        let latest = meta::<i64>(connection, LATEST)?.filter(|latest| *latest > 0);
+        self.latest = latest.map(Timestamp::from_nanos);
         self.rebooted = meta::<String>(connection, BOOT)?.is_some_and(|boot| boot != session.boot_id);
         self.wall_offset = meta(connection, OFFSET)?;
         let place = (meta::<u32>(connection, RING)?, meta::<i64>(connection, READ_UP_TO)?);
