@@ -3,6 +3,7 @@
 //! [`Config::read`] looks at everything that can be looked at without observing: also whether programs, users, directories
 //! and the server's files are there. Every problem is told at once, each with file, line and column.
 
+mod attributes;
 mod filter;
 mod hook;
 mod problem;
@@ -31,7 +32,8 @@ use crate::logging::Format;
 use crate::store;
 use crate::tracker::{Answers, network};
 
-pub use hook::{Hook, STANDARD_PATH};
+pub use attributes::STANDARD_PATH;
+pub use hook::Hook;
 pub use problem::{Problem, Problems};
 pub use summary::summary;
 

@@ -230,7 +230,7 @@ pub(super) fn control(section: &Section<'_, '_>) -> Control {
 
 /// `[daemon]`
 pub(super) fn daemon(section: &Section<'_, '_>) -> Daemon {
-    let run_as = super::hook::read_credentials(section);
+    let run_as = super::attributes::read_credentials(section);
     if !section.has("user") && section.has("group") {
         section.wrong(section.at_of("group"), "group", "counts with user only");
     }

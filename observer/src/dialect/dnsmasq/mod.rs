@@ -4,17 +4,17 @@
 //! end is not told, and what the client said in its question is told only where dnsmasq has just read it.
 
 mod environment;
-pub(super) use environment::PATH;
+mod holders;
 mod name;
+mod reading;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use crate::dhcpv4::{RequestKind, code as code4};
-use crate::dhcpv6::{IaKind, MessageType as Type6, code as code6};
-use crate::identity::{HardwareAddress, Identifier};
+use crate::dhcpv6::IaKind;
+use crate::identity::Identifier;
 use crate::octets::Octets;
 use crate::time::Timestamp;
-use crate::tracker::{Exchange4, Exchange6, Lease4, Lease6, LeaseEvent, Relay4};
+use crate::tracker::{Exchange4, Exchange6, Lease4, Lease6, LeaseEvent};
 
 use super::followed::Followed;
 use super::happening::{Exchange, Happening};
@@ -22,7 +22,11 @@ use super::lease::{Key, Lease};
 use super::step::{Step, Steps};
 use super::{Call, Dialect, Loss, Memory};
 
+pub(super) use environment::PATH;
+
 use environment::{Told, hostname};
+use holders::{Holders, Name};
+use reading::{Manner, hwaddr6, kept, manner4, manner6, with_name, with_relay};
 
 /// How many scripts run at once when nobody says otherwise: dnsmasq runs one after the other, and scripts that people have
 /// written rely on it.
@@ -67,8 +71,7 @@ impl Action {
 pub struct Dnsmasq {
     options: Options,
     leases: Followed,
-    /// Who has which name, in lower case; of DHCPv4 and DHCPv6 apart.
-    names: BTreeSet<(bool, Vec<u8>, Key)>,
+    holders: Holders,
     steps: Steps,
     server_duid: Option<Identifier>,
     memories: VecDeque<Memory>,
@@ -91,22 +94,13 @@ struct Turn {
     is_loser: bool,
 }
 
-/// What a message has changed.
-#[derive(Clone, Copy)]
-struct Manner {
-    /// dnsmasq has read what the client says of itself.
-    has_data: bool,
-    /// The lease counts as changed whatever it was before.
-    is_change: bool,
-}
-
 impl Dnsmasq {
     /// The dialect for one hook; `limit` is how many leases it follows at once, see [`super::DEFAULT_LIMIT`].
     pub fn new(options: Options, limit: usize) -> Self {
         Self {
             options,
             leases: Followed::new(limit),
-            names: BTreeSet::new(),
+            holders: Holders::default(),
             steps: Steps::new(),
             server_duid: None,
             memories: VecDeque::new(),
@@ -120,23 +114,15 @@ impl Dnsmasq {
     }
 
     fn put(&mut self, lease: Lease) -> bool {
-        let key = lease.key();
-        self.forget_name(key);
-        let name = hostname(&lease).to_ascii_lowercase();
-        if !self.leases.put(lease) {
-            return false;
-        }
-        if !name.is_empty() {
-            self.names.insert((matches!(key, Key::V4(_)), name, key));
-        }
-        true
+        self.forget_name(lease.key());
+        let name = Name::of(&lease);
+        let is_followed = self.leases.put(lease);
+        self.holders.insert(name.filter(|_| is_followed));
+        is_followed
     }
 
     fn forget_name(&mut self, key: Key) {
-        let name = self.leases.get(key).map(|lease| hostname(lease).to_ascii_lowercase());
-        if let Some(name) = name.filter(|name| !name.is_empty()) {
-            self.names.remove(&(matches!(key, Key::V4(_)), name, key));
-        }
+        self.holders.remove(self.leases.get(key).and_then(Name::of));
     }
 
     /// Tells the end of a lease that was told of.
@@ -166,20 +152,13 @@ impl Dnsmasq {
     /// Takes the name from the first other lease that has it, as dnsmasq does: a name belongs to whom it was given last. In
     /// DHCPv6 all leases of one client may share a name.
     fn take_name(&mut self, lease: &Lease) -> Option<Turn> {
-        let (key, name) = (lease.key(), hostname(lease).to_ascii_lowercase());
-        if name.is_empty() {
-            return None;
-        }
-        let is_v4 = matches!(key, Key::V4(_));
+        let name = Name::of(lease)?;
         let duid = |lease: &Lease| match lease {
             Lease::V6(lease) => Some(lease.duid.clone()),
             Lease::V4(_) => None,
         };
-        let from = (is_v4, name.clone(), Key::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        let holders = self.names.range(from..).take_while(|(v4, held, _)| *v4 == is_v4 && *held == name);
-        let loser = holders.map(|(_, _, key)| *key).find(|other| {
-            *other != key && self.leases.get(*other).is_some_and(|other| is_v4 || duid(other) != duid(lease))
-        })?;
+        let loses = |other: &Lease| matches!(other, Lease::V4(_)) || duid(other) != duid(lease);
+        let loser = self.holders.others(&name).find(|other| self.leases.get(*other).is_some_and(loses))?;
         let before = self.leases.get(loser).cloned()?;
         let lease = with_name(before.clone(), Octets::default());
         self.put(lease.clone());
@@ -376,73 +355,6 @@ impl Dnsmasq {
     }
 }
 
-/// What dnsmasq reads of a DHCPv4 question: everything when the client names an address, be it new to it or its own from
-/// before a restart; nothing when it goes on with the one it has.
-fn manner4(exchange: &Exchange4) -> Manner {
-    let says = exchange.query.as_deref().is_some_and(|query| {
-        query.message.options.contains(code4::REQUESTED_ADDRESS)
-            || query.message.request_kind(false) == RequestKind::Selecting
-    });
-    let is_start = exchange.either().is_none();
-    Manner { has_data: says, is_change: says || is_start }
-}
-
-/// The same of DHCPv6: everything but in Renew and Rebind.
-fn manner6(exchange: &Exchange6) -> Manner {
-    let question = exchange.query.as_deref().map(|query| query.message.message_type);
-    let says = matches!(question, Some(Type6::SOLICIT | Type6::REQUEST));
-    Manner { has_data: says, is_change: says || exchange.either().is_none() }
-}
-
-/// The client's hardware address as dnsmasq finds it: from its neighbours or, behind a relay, from what the relay says.
-fn hwaddr6(exchange: &Exchange6) -> Option<HardwareAddress> {
-    let query = exchange.query.as_deref()?;
-    if query.message.relays.is_empty() {
-        return query.source_mac.map(HardwareAddress::ethernet);
-    }
-    let (htype, octets) =
-        query.message.relay_option(code6::CLIENT_LINKLAYER_ADDR)?.split_first_chunk::<2>()?;
-    Some(HardwareAddress::new(u16::from_be_bytes(*htype), octets, octets.len()))
-}
-
-fn with_name(lease: Lease, name: Octets) -> Lease {
-    match lease {
-        Lease::V4(lease) => Lease::V4(Box::new(Lease4 { hostname: name, ..*lease })),
-        Lease::V6(lease) => Lease::V6(Box::new(Lease6 { hostname: name, ..*lease })),
-    }
-}
-
-/// dnsmasq keeps the relay of the last question that it read.
-fn with_relay(lease: Lease, exchange: &Exchange4) -> Lease {
-    match (lease, exchange.either()) {
-        (Lease::V4(lease), Some(observed)) => {
-            let message = &observed.message;
-            let relay = message.is_relayed().then(|| {
-                let agent_information = Box::default();
-                Relay4 { address: message.giaddr, agent_information }.into()
-            });
-            Lease::V4(Box::new(Lease4 { relay, ..*lease }))
-        }
-        (lease, _) => lease,
-    }
-}
-
-/// A lease with what dnsmasq remembers of earlier messages where this one says nothing.
-fn kept(lease: Lease, before: &Lease) -> Lease {
-    match (lease, before) {
-        (Lease::V4(lease), Lease::V4(before)) => {
-            let relay = lease.relay.clone().or_else(|| before.relay.clone());
-            let client_id = lease.client_id.clone().or_else(|| before.client_id.clone());
-            Lease::V4(Box::new(Lease4 { relay, client_id, ..*lease }))
-        }
-        (Lease::V6(lease), Lease::V6(before)) => {
-            let hwaddr = lease.hwaddr.or(before.hwaddr);
-            Lease::V6(Box::new(Lease6 { hwaddr, ..*lease }))
-        }
-        (lease, _) => lease,
-    }
-}
-
 impl Dialect for Dnsmasq {
     fn handle_event(&mut self, event: &LeaseEvent, wanted: bool) {
         match self.steps.take(event) {
@@ -491,11 +403,7 @@ impl Dialect for Dnsmasq {
             return;
         }
         if let Some(key) = self.leases.recall(key, value) {
-            let name =
-                self.leases.get(key).map(|lease| hostname(lease).to_ascii_lowercase()).unwrap_or_default();
-            if !name.is_empty() {
-                self.names.insert((matches!(key, Key::V4(_)), name, key));
-            }
+            self.holders.insert(self.leases.get(key).and_then(Name::of));
         }
     }
 }

@@ -40,32 +40,25 @@ mod recent;
 mod refusal;
 mod sighting;
 mod unanswered;
+mod v4;
+mod v6;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::{Duid, HardwareAddress};
 use crate::time::Timestamp;
-use crate::{dhcpv4, dhcpv6};
 
-use super::records::Record;
-use super::table::Owner;
-use super::{
-    Answers, Event, Exchange4, Exchange6, LeaseEvent, LeaseState, Observed, Observed4, Observed6, Occurrence,
-    Tracker, v4, v6,
-};
+use super::{Answers, Event, Exchange4, Exchange6, LeaseEvent, Observed, Occurrence, Tracker};
 
 pub use sighting::{Finding, Frames, Kind, Rival, ServerId, Sighting};
 
 pub(crate) use refusal::status_name;
 
 use conflict::Conflicts;
-use exhaustion::{Exhausted, Exhaustion, Link};
+use exhaustion::Exhaustion;
 use foreign::{Foreign, Servers};
 use quota::Quota;
-use refusal::status;
 use unanswered::Unanswered;
 
 /// Entries of a table that has one for each client or address.
@@ -232,136 +225,6 @@ impl Watch {
         self.kinds.has(Kind::Unanswered) || self.kinds.has(Kind::PoolExhausted)
     }
 
-    fn message4(&mut self, at: Timestamp, observed: &Arc<Observed4>, tracker: &Tracker) {
-        use dhcpv4::{MessageType, Op};
-        match (observed.message.op, observed.message.message_type) {
-            (Op::Request, Some(kind)) if self.answers.query_counts(observed.direction) => {
-                self.question4(at, observed, kind, tracker);
-            }
-            (Op::Reply, Some(MessageType::OFFER | MessageType::ACK | MessageType::NAK)) => {
-                self.answer4(at, observed, tracker);
-            }
-            _ => {}
-        }
-    }
-
-    fn question4(
-        &mut self,
-        at: Timestamp,
-        query: &Arc<Observed4>,
-        kind: dhcpv4::MessageType,
-        tracker: &Tracker,
-    ) {
-        use dhcpv4::MessageType;
-        let message = &query.message;
-        if self.kinds.has(Kind::Conflict) {
-            let finding = match kind {
-                MessageType::DECLINE => self.conflicts.declined4(at, query, tracker),
-                MessageType::REQUEST => self.conflicts.claimed4(at, query, tracker),
-                _ => None,
-            };
-            if let Some(finding) = finding {
-                let exchange = Exchange4 { query: Some(Arc::clone(query)), answer: None };
-                self.emit(at, finding, Frames::V4(exchange), 0);
-            }
-        }
-        let has_answer = matches!(kind, MessageType::DISCOVER | MessageType::REQUEST | MessageType::INFORM);
-        if !self.waits_for_answers() || !has_answer {
-            return;
-        }
-        let client = Client::V4(message.chaddr);
-        let server = message.server_id().map(ServerId::V4);
-        if kind == MessageType::REQUEST && server.is_some() {
-            // It takes an offer, so there was one.
-            self.unanswered.answered(at, &client, &[MessageType::DISCOVER.0]);
-        }
-        if !self.servers.is_for_ours(server.as_ref()) {
-            return;
-        }
-        let newcomer = kind == MessageType::DISCOVER
-            && self.kinds.has(Kind::PoolExhausted)
-            && !has_lease(at, &message.chaddr, tracker);
-        let question = Observed::V4(Arc::clone(query));
-        let told = self.unanswered.ask(at, (client.clone(), kind.0), message.xid, newcomer, &question);
-        if let Some(since) = told.filter(|_| newcomer) {
-            self.searching(at, client, since, query);
-        }
-    }
-
-    /// A client without a lease has been searching in vain since then.
-    fn searching(&mut self, at: Timestamp, client: Client, since: Timestamp, query: &Arc<Observed4>) {
-        if self.kinds.has(Kind::PoolExhausted) {
-            let exhausted = self.exhaustion.wait(at, client, since, query);
-            self.exhausted4(at, exhausted);
-        }
-    }
-
-    fn exhausted4(&mut self, at: Timestamp, exhausted: Option<Exhausted>) {
-        if let Some(Exhausted { clients, question }) = exhausted {
-            let exchange = Exchange4 { query: Some(question), answer: None };
-            let finding = Finding::PoolExhausted { status: None, reason: None, clients: Some(clients) };
-            self.emit(at, finding, Frames::V4(exchange), 0);
-        }
-    }
-
-    fn answer4(&mut self, at: Timestamp, answer: &Arc<Observed4>, tracker: &Tracker) {
-        use dhcpv4::MessageType;
-        let message = &answer.message;
-        let client = Client::V4(message.chaddr);
-        let server = message.server_id().map(ServerId::V4);
-        let counts = self.answers.answer_counts(answer.direction);
-        if let Some(server) = &server {
-            self.servers.heard(server, counts);
-        }
-        if self.waits_for_answers() {
-            self.unanswered.answered4(at, &client, answer);
-        }
-        let find = || Exchange4 {
-            query: questions_behind(message.message_type)
-                .iter()
-                .find_map(|kind| tracker.exchanges4.find(at, v4::key(answer, *kind)).cloned()),
-            answer: Some(Arc::clone(answer)),
-        };
-        if self.kinds.has(Kind::ForeignServer) {
-            let key = (answer.source_mac, answer.source.ip(), server);
-            if let Some((first, left_out)) = self.foreign_server(at, counts, client, message.xid, key) {
-                let address = Some(IpAddr::V4(message.yiaddr)).filter(|address| !address.is_unspecified());
-                self.emit(at, Finding::ForeignServer { address, first }, Frames::V4(find()), left_out);
-            }
-        }
-        if message.message_type == Some(MessageType::NAK) {
-            if self.kinds.has(Kind::Nak) {
-                let exchange = find();
-                self.emit(at, refusal::nak4(&exchange), Frames::V4(exchange), 0);
-            }
-        } else if counts && !message.yiaddr.is_unspecified() {
-            self.given4(at, answer, tracker);
-        }
-    }
-
-    /// An answer that counts gives, or offers, an address.
-    fn given4(&mut self, at: Timestamp, answer: &Arc<Observed4>, tracker: &Tracker) {
-        let message = &answer.message;
-        let is_ack = message.message_type == Some(dhcpv4::MessageType::ACK);
-        if self.kinds.has(Kind::PoolExhausted) {
-            let own = tracker.leases4.get(message.yiaddr).filter(|lease| {
-                lease.state == LeaseState::Default
-                    && lease.belongs_to(&message.chaddr, message.client_id().as_deref())
-            });
-            match own {
-                Some(lease) if is_ack => {
-                    let exhausted = self.exhaustion.extend(at, Link::of_lease(lease));
-                    self.exhausted4(at, exhausted);
-                }
-                Some(_) => {}
-                None => self.exhaustion.give(at, &Link::of4(answer)),
-            }
-        }
-        if self.kinds.has(Kind::Conflict) && is_ack {
-            self.conflicts.granted4(at, answer, tracker);
-        }
-    }
-
     /// Whether an answer is another server's and that is to be told: who had answered before, and how many of its
     /// answers were not told.
     fn foreign_server(
@@ -381,115 +244,4 @@ impl Watch {
         };
         Some((first, self.foreign.see(at, server)?))
     }
-
-    fn message6(&mut self, at: Timestamp, observed: &Arc<Observed6>, tracker: &Tracker) {
-        use dhcpv6::MessageType;
-        let message = &observed.message;
-        match message.message_type {
-            question if question.is_query() && self.answers.query_counts(observed.direction) => {
-                self.question6(at, observed, tracker);
-            }
-            MessageType::ADVERTISE | MessageType::REPLY => self.answer6(at, observed, tracker),
-            _ => {}
-        }
-    }
-
-    fn question6(&mut self, at: Timestamp, query: &Arc<Observed6>, tracker: &Tracker) {
-        use dhcpv6::MessageType;
-        let message = &query.message;
-        let Some(duid) = message.client_duid() else { return };
-        if self.kinds.has(Kind::Conflict) && message.message_type == MessageType::DECLINE {
-            for finding in self.conflicts.declined6(at, query, tracker) {
-                let exchange = Exchange6 { query: Some(Arc::clone(query)), answer: None };
-                self.emit(at, finding, Frames::V6(exchange), 0);
-            }
-        }
-        if !self.kinds.has(Kind::Unanswered) || message.message_type == MessageType::ADDR_REG_INFORM {
-            return;
-        }
-        let client = Client::V6(Duid::new(duid));
-        if message.message_type == MessageType::REQUEST {
-            // It takes what was advertised, so somebody did.
-            self.unanswered.answered(at, &client, &[MessageType::SOLICIT.0]);
-        }
-        if self.servers.is_for_ours(server6(query).as_ref()) {
-            let key = (client, message.message_type.0);
-            self.unanswered.ask(at, key, message.transaction_id, false, &Observed::V6(Arc::clone(query)));
-        }
-    }
-
-    fn answer6(&mut self, at: Timestamp, answer: &Arc<Observed6>, tracker: &Tracker) {
-        let message = &answer.message;
-        let Some(duid) = message.client_duid() else { return };
-        let client = Client::V6(Duid::new(duid));
-        let server = server6(answer);
-        let counts = self.answers.answer_counts(answer.direction);
-        if let Some(server) = &server {
-            self.servers.heard(server, counts);
-        }
-        if self.kinds.has(Kind::Unanswered) {
-            self.unanswered.answered6(at, &client, answer);
-        }
-        let query = || v6::key(answer).and_then(|key| tracker.exchanges6.find(at, key).cloned());
-        let find = || Exchange6 { query: query(), answer: Some(Arc::clone(answer)) };
-        if self.kinds.has(Kind::ForeignServer) {
-            let key = (answer.source_mac, answer.source.ip(), server);
-            let foreign = self.foreign_server(at, counts, client, message.transaction_id, key);
-            if let Some((first, left_out)) = foreign {
-                let mut leases = message.identity_associations().filter_map(|ia| ia.leases().next());
-                let address = leases.next().map(|lease| lease.address.into());
-                self.emit(at, Finding::ForeignServer { address, first }, Frames::V6(find()), left_out);
-            }
-        }
-        if self.kinds.has(Kind::Nak) {
-            let exchange = find();
-            if let Some(finding) = refusal::nak6(&exchange) {
-                self.emit(at, finding, Frames::V6(exchange), 0);
-            }
-        }
-        if counts && self.kinds.has(Kind::PoolExhausted) {
-            self.exhausted6(at, answer, &find());
-        }
-        if counts && self.kinds.has(Kind::Conflict) && message.message_type == dhcpv6::MessageType::REPLY {
-            self.conflicts.granted6(at, answer, tracker);
-        }
-    }
-
-    fn exhausted6(&mut self, at: Timestamp, answer: &Observed6, exchange: &Exchange6) {
-        // A question tells more of its way than an answer.
-        let link = Link::of6(exchange.query.as_deref().unwrap_or(answer));
-        for code in [status::NO_ADDRS_AVAIL, status::NO_PREFIX_AVAIL] {
-            let Some(found) = refusal::statuses(&answer.message).find(|found| found.code == code) else {
-                continue;
-            };
-            if self.exhaustion.refuse(at, link.clone(), code) {
-                let finding =
-                    Finding::PoolExhausted { status: Some(code), reason: found.reason, clients: None };
-                self.emit(at, finding, Frames::V6(exchange.clone()), 0);
-            }
-        }
-    }
-}
-
-/// The questions that an answer of this type can belong to, the likeliest first.
-fn questions_behind(answer: Option<dhcpv4::MessageType>) -> &'static [dhcpv4::MessageType] {
-    use dhcpv4::MessageType;
-    match answer {
-        Some(MessageType::OFFER) => &[MessageType::DISCOVER],
-        Some(MessageType::NAK) => &[MessageType::REQUEST],
-        _ => &[MessageType::REQUEST, MessageType::INFORM, MessageType::DISCOVER],
-    }
-}
-
-/// The DUID of the server that a message names or comes from, when it is as long as one may be.
-fn server6(observed: &Observed6) -> Option<ServerId> {
-    let duid = observed.message.server_duid()?;
-    (1..=dhcpv6::Message::MAX_DUID).contains(&duid.len()).then(|| ServerId::V6(Duid::new(duid)))
-}
-
-/// Whether a client holds a running lease.
-fn has_lease(at: Timestamp, chaddr: &HardwareAddress, tracker: &Tracker) -> bool {
-    let owner = Owner::Hardware(chaddr.htype(), chaddr.octets());
-    let runs = |lease: &super::Lease4| lease.state == LeaseState::Default && !lease.is_overdue(at);
-    !tracker.leases4.owned(owner, runs).is_empty()
 }
