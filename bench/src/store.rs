@@ -8,21 +8,26 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use dhcp_observer::clock::Clock;
 use dhcp_observer::config::{KeaVersion, ServerConfig};
+use dhcp_observer::dialect::invocation::{Invocation, Strings};
 use dhcp_observer::dialect::kea;
 use dhcp_observer::drive::Driver;
 use dhcp_observer::frame::{Direction, Frame, Interface, LinkType};
+use dhcp_observer::hook::Tried;
 use dhcp_observer::store::{
-    Archive, CallId, Change, Durability, EventRecord, Limits as StoreLimits, NewCall, Options, Outcome,
-    Report, Store, Then, Ticket,
+    Archive, CallId, Change, Durability, EventRecord, Limits as StoreLimits, Options, Outcome, Report, Store,
+    StoredCall, Then, Ticket,
 };
 use dhcp_observer::time::{Lifetime, Timestamp};
-use dhcp_observer::tracker::{Answers, Lease4, LeaseChange, LeaseEvent, LeaseState, Limits};
+use dhcp_observer::tracker::{Answers, Lease4, LeaseChange, LeaseEvent, LeaseState, Limits, Subject};
 
 use crate::traffic::{Family, Traffic};
 
 const CLIENTS: u32 = 50_000;
 const LEASES: u32 = 1_000_000;
 const SINGLE: usize = 2_000;
+/// How many events come at a steady rate, and how many in a second.
+const STEADY: usize = 20_000;
+const STEADY_RATE: f64 = 2_000.0;
 
 /// A directory that is gone at the end.
 struct Directory(PathBuf);
@@ -53,6 +58,7 @@ fn open(directory: &Path, durability: Durability, clock: Clock) -> Result<Archiv
 /// Prints the figures.
 pub fn measure() -> Result<()> {
     let clock = Clock::new();
+    steady(clock)?;
     throughput(clock)?;
     for durability in [Durability::Process, Durability::Power] {
         latency(clock, durability)?;
@@ -77,7 +83,7 @@ fn change(driver: &mut Driver, events: &mut Vec<LeaseEvent>, next: &mut u64, hoo
             subjects: subjects.clone(),
         });
         let Some(invocation) = kea::invocation(&event, KeaVersion::default()) else { continue };
-        change.calls.push(NewCall {
+        change.calls.push(StoredCall {
             id: CallId { event: id, position: 0 },
             hook: Arc::clone(hook),
             at: event.at,
@@ -85,6 +91,7 @@ fn change(driver: &mut Driver, events: &mut Vec<LeaseEvent>, next: &mut u64, hoo
             changes: true,
             subjects,
             invocation: Arc::new(invocation),
+            tried: Tried::default(),
         });
     }
     change
@@ -187,6 +194,92 @@ fn latency(clock: Clock, durability: Durability) -> Result<()> {
         if durability == Durability::Process { " (aim: well under 1,000)" } else { "" },
     );
     Ok(())
+}
+
+/// How long an event with its lease and its call takes until it is stored while they come at a steady rate and calls end: now
+/// and then the log is written back into the database, by the thread that commits.
+fn steady(clock: Clock) -> Result<()> {
+    let directory = Directory::new("steady");
+    let mut store = open(&directory.0, Durability::Process, clock)?.start(clock)?;
+    let invocation = sample();
+    let mut took = Vec::with_capacity(STEADY);
+    let mut waiting: VecDeque<(Ticket, Timestamp, CallId)> = VecDeque::new();
+    let start = clock.now();
+    let mut sent = 0;
+    while took.len() < STEADY {
+        let now = clock.now();
+        let due = now.since(start).as_secs_f64() * STEADY_RATE;
+        if sent < STEADY && (sent as f64) < due {
+            sent += 1;
+            let lease = lease(u32::try_from(sent)? % CLIENTS);
+            let id = CallId { event: u64::try_from(sent)?, position: 0 };
+            let subjects = vec![Subject::Lease4(lease.address)];
+            let change = Change {
+                leases: vec![LeaseChange::Put4(lease)],
+                events: vec![EventRecord {
+                    id: id.event,
+                    at: now,
+                    event: "renew",
+                    hook_point: "leases4_committed",
+                    subjects: subjects.clone(),
+                }],
+                calls: vec![StoredCall {
+                    id,
+                    hook: "bench".into(),
+                    at: now,
+                    word: "leases4_committed".into(),
+                    changes: true,
+                    subjects,
+                    invocation: Arc::clone(&invocation),
+                    tried: Tried::default(),
+                }],
+                ..Change::default()
+            };
+            let Ok(ticket) = store.append(change) else { anyhow::bail!("a change was refused") };
+            waiting.push_back((ticket, now, id));
+        }
+        let Some(report) = store.try_report() else {
+            std::thread::yield_now();
+            continue;
+        };
+        let Report::Stored { up_to, durable } = report else { anyhow::bail!("{report:?}") };
+        ensure!(durable, "the database cannot be written");
+        let now = clock.now();
+        while waiting.front().is_some_and(|(ticket, ..)| *ticket <= up_to)
+            && let Some((_, since, call)) = waiting.pop_front()
+        {
+            took.push(now.since(since));
+            let result = "exit 0".to_owned();
+            store.ended(call, Outcome { attempt: 1, at: now, result, then: Then::Done });
+        }
+    }
+    let longest = store.counters().longest_commit;
+    store.close();
+    took.sort_unstable();
+    let at = |share: f64| {
+        let place = (took.len() as f64 * share / 100.0) as usize;
+        took.get(place).or(took.last()).copied().unwrap_or_default().as_secs_f64() * 1e3
+    };
+    println!(
+        "  {STEADY_RATE} events a second: p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, at most {:.2} ms until one is stored; \
+         the longest transaction {:.2} ms",
+        at(50.0),
+        at(99.0),
+        at(99.9),
+        at(100.0),
+        longest.as_secs_f64() * 1e3,
+    );
+    Ok(())
+}
+
+/// A call as large as Kea's are.
+fn sample() -> Arc<Invocation> {
+    let (mut arguments, mut environment) = (Strings::default(), Strings::default());
+    arguments.push(b"leases4_committed");
+    for number in 0..60 {
+        environment.push(format!("LEASES4_AT0_VARIABLE{number}=192.0.2.{number}").as_bytes());
+    }
+    Arc::new(Invocation { at: Timestamp::EPOCH, arguments, environment })
 }
 
 fn lease(number: u32) -> Lease4 {

@@ -15,7 +15,7 @@ use dhcp_observer::dialect::invocation::Invocation;
 use dhcp_observer::dialect::{json, kea};
 use dhcp_observer::drive::Driver;
 use dhcp_observer::frame::{Direction, Frame, Interface, LinkType};
-use dhcp_observer::hook::{Call, Hooks, Limits, Mode, Progress, Spec, resolve_program};
+use dhcp_observer::hook::{Call, Hooks, Limits, Mode, Progress, Spec, Tried, resolve_program};
 use dhcp_observer::time::Timestamp;
 use dhcp_observer::tracker::{Answers, Limits as LeaseLimits, Subject};
 use observer_tests::wait;
@@ -120,14 +120,7 @@ impl Stream {
 
     fn submit(&mut self, at: Timestamp, subjects: Vec<Subject>, invocation: Arc<Invocation>) -> Result<()> {
         self.events += 1;
-        let call = Call {
-            hook: 0,
-            subjects,
-            tag: self.events,
-            earlier_attempts: 0,
-            earlier_failures: 0,
-            invocation,
-        };
+        let call = Call { hook: 0, subjects, tag: self.events, tried: Tried::default(), invocation };
         ensure!(self.hooks.submit(at, self.events, [call]).is_empty(), "the queue was full");
         Ok(())
     }

@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use merge::MergeError;
 pub use reread::reader;
 
-use crate::capture::pin::{self, bpffs};
-use crate::config::file::{DEFAULT_PATH, Store};
+use crate::capture::pin::bpffs;
+use crate::config::file::{self, DEFAULT_PATH, Store};
 use crate::config::{HostnameFrom, KeaVersion};
 use crate::control;
 use crate::dialect::DialectName;
@@ -260,15 +260,18 @@ pub struct Pins {
     /// Do not pin: frames that come while no observer runs are not seen
     #[arg(long, conflicts_with_all = ["keep", "instance", "bpffs"])]
     pub no_pin: bool,
-    /// Where the file system for pinned eBPF objects is mounted
-    #[arg(long, value_name = "DIRECTORY", default_value = bpffs::CONVENTIONAL)]
-    pub bpffs: PathBuf,
+    /// Where the file system for pinned eBPF objects is mounted [default: /sys/fs/bpf]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub bpffs: Option<PathBuf>,
 }
 
-impl From<Pins> for Option<pin::Options> {
-    fn from(arguments: Pins) -> Self {
-        let Pins { keep, instance, no_pin, bpffs } = arguments;
-        (!no_pin).then_some(pin::Options { bpffs, instance, keep, owner: None })
+impl Pins {
+    /// Puts what is given in place of what is configured. Who asks by a flag for something to be kept has it pinned.
+    fn apply(&self, pins: &mut file::Pins) {
+        pins.enabled = (pins.enabled || self.keep) && !self.no_pin;
+        pins.keep = (pins.keep || self.keep) && !self.no_pin;
+        pins.instance = self.instance.clone().or(pins.instance.take());
+        pins.bpffs = self.bpffs.clone().unwrap_or(std::mem::take(&mut pins.bpffs));
     }
 }
 

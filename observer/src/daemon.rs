@@ -21,7 +21,7 @@ use crate::capabilities;
 use crate::capture::check;
 use crate::capture::counters::Counters;
 use crate::capture::live::{Capture, CaptureError, Change, Options as CaptureOptions, Readiness};
-use crate::capture::pin;
+use crate::capture::pin::{self, others::Other};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::config::file::Config;
@@ -45,7 +45,8 @@ const BUDGET: usize = 1_024;
 /// How often losses are looked for.
 const CHECK: Duration = Duration::from_secs(1);
 /// How often the store is told the time where nothing else is to be stored: what an observer that was killed seems to have
-/// been away longer than it was.
+/// been away longer than it was, where nothing was pinned. A gap that is too long marks an event too many, and none too few, so
+/// more writing than this would be for little.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long deadlines wait at least while the store has no room.
 const NO_ROOM: Duration = Duration::from_millis(10);
@@ -224,7 +225,7 @@ fn capture_options(config: &Config, owner: Option<Uid>) -> Result<CaptureOptions
         promiscuous: config.capture.promiscuous,
         ebpf_log: config.capture.ebpf_log,
         wait: is_waited_for,
-        pins: config.pins.clone().map(|pins| pin::Options { owner, ..pins }),
+        pins: config.pins.options().map(|pins| pin::Options { owner, ..pins }),
         stored: None,
     })
 }
@@ -336,6 +337,9 @@ impl Daemon {
 
     /// Tells the store the time now and then: the ring is empty, so nothing from before is still to come.
     fn heartbeat(&mut self) {
+        // From which ring it is filled the store is to know before the first frame: the next observer may go by another name.
+        self.delivery.set_read_up_to(self.capture.place());
+        self.commit();
         let now = self.clock.now();
         if now.since(self.noted) >= HEARTBEAT && self.delivery.has_room() {
             self.noted = now;
@@ -371,8 +375,14 @@ impl Daemon {
     fn links(&mut self) -> Result<()> {
         for change in self.capture.changes()? {
             match change {
-                Change::Attached { .. } | Change::Pinned { .. } | Change::Rewound { .. } => info!("{change}"),
-                Change::Gone { .. } | Change::Unpinned { .. } | Change::ClockSet { .. } => warn!("{change}"),
+                Change::Attached { .. }
+                | Change::Pinned { .. }
+                | Change::Rewound { .. }
+                | Change::Other(Other::Adopted { .. }) => info!("{change}"),
+                Change::Gone { .. }
+                | Change::Unpinned { .. }
+                | Change::ClockSet { .. }
+                | Change::Other(Other::Abandoned { .. }) => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
         }

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::dialect::Loss;
 use crate::dispatch::{Dispatch, Dispatched, Route};
 use crate::frame::RingPlace;
-use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec};
+use crate::hook::{Call, Hooks, Limits, Progress, Refusal, Refused, Spec, Tried};
 use crate::render;
 use crate::store::{CallId, Counters, Gap, Report, StoredCall};
 use crate::time::Timestamp;
@@ -85,13 +85,12 @@ impl Delivery {
         let all =
             Limits { max_queued: usize::MAX, max_queued_per_subject: usize::MAX, ..self.limits.clone() };
         hooks.set_limits(all);
-        for of_event in calls.chunk_by(|a, b| a.call.id.event == b.call.id.event) {
-            let Some(StoredCall { call: first, .. }) = of_event.first() else { continue };
+        for of_event in calls.chunk_by(|a, b| a.id.event == b.id.event) {
+            let Some(first) = of_event.first() else { continue };
             let mut submission = Submission { at: first.at, event: first.id.event, calls: Vec::new() };
-            for stored in of_event {
-                let StoredCall { call, attempts, .. } = stored;
+            for call in of_event {
                 let Some(hook) = keep.place(&call.hook) else {
-                    keep.bury(call.id, *attempts, "no hook of this name is configured", now);
+                    keep.bury(call.id, call.tried.attempts, "no hook of this name is configured", now);
                     continue;
                 };
                 keep.handle_stored(call);
@@ -99,8 +98,7 @@ impl Delivery {
                     hook,
                     subjects: call.subjects.clone(),
                     tag: call.id,
-                    earlier_attempts: *attempts,
-                    earlier_failures: stored.failures(),
+                    tried: call.tried,
                     invocation: Arc::clone(&call.invocation),
                 });
             }
@@ -228,8 +226,7 @@ impl Delivery {
                         hook,
                         subjects: call.subjects,
                         tag: call_id(number, position),
-                        earlier_attempts: 0,
-                        earlier_failures: 0,
+                        tried: Tried::default(),
                         invocation: Arc::new(call.invocation),
                     });
                     // The queue counts what it refuses, and the owner of the loop says so.
@@ -259,8 +256,14 @@ impl Delivery {
 
     /// Says that a frame or a deadline is done with: what it came to is stored as one change.
     pub fn commit(&mut self, leases: impl Iterator<Item = LeaseChange>, latest: Timestamp) {
-        if let Some(keep) = &mut self.keep {
-            keep.commit(leases, latest);
+        let Self { keep: Some(keep), held, .. } = self else { return };
+        match held {
+            None => keep.commit(leases, latest),
+            Some(held) => {
+                let returned = held.take_returned();
+                let admitted = leases.filter_map(|change| held.admit_change(change));
+                keep.commit(returned.into_iter().chain(admitted), latest);
+            }
         }
     }
 
@@ -271,12 +274,17 @@ impl Delivery {
         }
     }
 
+    /// Says that frames may have been missed in this time, as an earlier life has noted.
+    pub fn recall_gap(&mut self, from: Timestamp, until: Timestamp) {
+        self.dispatch.add_gap(from, until);
+        if let Some(held) = &mut self.held {
+            held.add_gap(from, until);
+        }
+    }
+
     /// Notes a time in which frames may have been missed.
     pub fn note_gap(&mut self, gap: Gap) {
-        self.dispatch.add_gap(gap.from, gap.until);
-        if let Some(held) = &mut self.held {
-            held.add_gap(gap.from, gap.until);
-        }
+        self.recall_gap(gap.from, gap.until);
         if let Some(keep) = &mut self.keep {
             keep.handle_gap(gap);
         }
@@ -310,12 +318,15 @@ impl Delivery {
     }
 
     /// Leases that were wanted again; `is_last` says that these are the last.
-    pub fn append_leases(&mut self, leases: Vec<LeaseChange>, is_last: bool) {
-        if let Some(keep) = &mut self.keep {
-            keep.append_leases(leases);
-            if is_last {
-                keep.complete();
-            }
+    pub fn append_leases(&mut self, mut leases: Vec<LeaseChange>, is_last: bool) {
+        let Self { keep: Some(keep), held, .. } = self else { return };
+        if let Some(held) = held {
+            leases = leases.into_iter().filter_map(|change| held.admit_change(change)).collect();
+            leases.extend(held.leases().filter(|_| is_last));
+        }
+        keep.append_leases(leases);
+        if is_last {
+            keep.complete();
         }
     }
 

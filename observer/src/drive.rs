@@ -116,6 +116,8 @@ impl Driver {
 
     /// Goes on where an earlier life was, see [`Tracker::resume`].
     pub fn resume(&mut self, latest: Timestamp, servers4: impl IntoIterator<Item = Ipv4Addr>) {
+        // Whoever stores how far we are before the first frame comes must not hear that nothing has happened yet.
+        self.now = self.now.max(latest);
         self.tracker.resume(latest, servers4);
     }
 

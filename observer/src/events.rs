@@ -228,6 +228,7 @@ fn json(reader: &Reader, call: &Listed) -> Result<Value> {
         "subjects": call.subjects,
         "state": call.state,
         "attempts": call.attempts,
+        "failures": call.failures,
         "result": call.result,
         "ended": call.ended.map(Timestamp::as_seconds_f64),
         "next_try": call.next_try.map(Timestamp::as_seconds_f64),

@@ -187,7 +187,6 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
     let config = options.config()?;
     let _log = Log::start(config.log.level, config.log.format)?;
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-    let interfaces: Vec<_> = config.interfaces.iter().map(|interface| interface.name.clone()).collect();
     let read = || {
         let text = options.text().map_err(|error| error.to_string())?;
         let config = options.config_of(text.as_ref(), false).map_err(|error| error.to_string())?;
@@ -198,8 +197,8 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
     let ends_well = event_loop()?.block_on(spawner::serve(socket, read))?;
     if ends_well {
         control::server::remove(&config.control.socket);
-        if let Some(pins) = &config.pins {
-            pin::tidy(&pins.bpffs, &pin::instance(pins.instance.as_deref(), &interfaces)?);
+        if let Some(pins) = config.pins.options() {
+            pin::tidy(&pins.bpffs);
         }
     }
     Ok(())

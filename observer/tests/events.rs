@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use dhcp_observer::clock::Clock;
 use dhcp_observer::dialect::invocation::{Invocation, Strings};
+use dhcp_observer::hook::Tried;
 use dhcp_observer::store::{
-    Archive, CallId, Change, Durability, EventRecord, Limits, NewCall, Options, Outcome, Report, Store, Then,
+    Archive, CallId, Change, Durability, EventRecord, Limits, Options, Outcome, Report, Store, StoredCall,
+    Then,
 };
 use dhcp_observer::time::Timestamp;
 use dhcp_observer::tracker::Subject;
@@ -60,7 +62,7 @@ fn change(id: u64) -> Change {
             hook_point: "lease4_renew",
             subjects: subjects.clone(),
         }],
-        calls: vec![NewCall {
+        calls: vec![StoredCall {
             id: CallId { event: id, position: 0 },
             hook: "dns\u{1b}[2J".into(),
             at: NOW,
@@ -68,6 +70,7 @@ fn change(id: u64) -> Change {
             changes: false,
             subjects,
             invocation: Arc::new(Invocation { at: NOW, arguments, environment }),
+            tried: Tried::default(),
         }],
         ..Change::default()
     }
@@ -175,7 +178,7 @@ fn events_are_replayed_and_dropped() {
     let text = said(&run(&["replay", "8"], &scratch));
     assert_eq!(text, "event 8: 1 call will be made again within a second\n");
     let Report::Replay(calls) = report(&mut store) else { panic!("no replay") };
-    assert_eq!((calls.len(), calls[0].call.id.event, calls[0].attempts), (1, 8, 3));
+    assert_eq!((calls.len(), calls[0].id.event, calls[0].tried.attempts), (1, 8, 3));
     // One of several that does not exist, or runs, does not keep the others from being done.
     store.started(CallId { event: 8, position: 0 }, 4);
     put(&mut store, Change::default());
@@ -199,7 +202,7 @@ fn events_are_replayed_and_dropped() {
     let text = said(&run(&["replay", "7"], &scratch));
     assert_eq!(text, "event 7: 1 call will be made again when the daemon starts: none is running\n");
     let mut archive = scratch.open();
-    let calls: Vec<u64> = archive.restored().calls.iter().map(|stored| stored.call.id.event).collect();
+    let calls: Vec<u64> = archive.restored().calls.iter().map(|stored| stored.id.event).collect();
     assert_eq!(calls, [7, 8]);
 }
 

@@ -303,6 +303,30 @@ fn an_observer_without_its_spawner_ends_and_the_next_one_makes_its_calls() {
 }
 
 #[test]
+fn under_another_name_it_goes_on_with_what_it_has_left() {
+    require!(Need::Root);
+    let bench = Separate::new("");
+    let user = ["--user", "65531"];
+    let first = bench.start(&user);
+    bench.replay();
+    bench.told(3);
+    first.kill().unwrap();
+    bench.replay();
+    let mut second = bench.start(&["--user", "65531", "--instance", "other"]);
+    wait::until("a renewal of when nobody was there", SOON, || {
+        Ok(bench.told(3).iter().any(|call| call[2] == "lease4_renew").then_some(()))
+    })
+    .unwrap();
+    second.wait_for_log("was left by the observer before this one", 1).unwrap();
+    assert!(!second.log().contains("lost"), "{}", second.log());
+    second.stop().unwrap();
+    let mut detach = bench.cable.server.namespace.command(binary().unwrap().to_str().unwrap());
+    let output = detach.args(["detach", "--iface", "s0"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(told, "nothing of ours is pinned or attached\n");
+}
+
+#[test]
 fn a_spawner_without_its_observer_ends_and_leaves_hooks_alone() {
     require!(Need::Root);
     let bench = Separate::new("exec sleep 1000");

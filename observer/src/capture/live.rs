@@ -23,9 +23,10 @@ pub use super::counters::Counters;
 use super::gap::{Gap, GapReason};
 use super::interfaces::{self, Link, Watch};
 use super::needs::{self, Situation};
-use super::pin::left::{Left, LeftLinks};
+use super::pin::left::Left;
+use super::pin::others::Other;
 use super::pin::state::State;
-use super::pin::{self, PinError, Shelf};
+use super::pin::{self, Found, PinError, Shelf};
 use super::reader::Reader;
 use super::rewind::{self, Meter, Rewound};
 use crate::clock::Clock;
@@ -132,6 +133,8 @@ pub enum Change {
         /// How much of the ring that is.
         octets: u64,
     },
+    /// Another instance was left in this network namespace by an observer that does not run.
+    Other(Other),
     /// The wall clock was set while no observer ran. The frames of that time get the stamps that the clock has now.
     ClockSet {
         /// By how many seconds; negative is back.
@@ -161,6 +164,16 @@ impl std::fmt::Display for Change {
             Self::Rewound { octets } => write!(
                 f,
                 "{octets} octets of the ring are read again: the observer before this one had not stored what they came to"
+            ),
+            Self::Other(Other::Adopted { path }) => write!(
+                f,
+                "{} was left by the observer before this one: what it captured is read, and its links are taken over",
+                path.display()
+            ),
+            Self::Other(Other::Abandoned { path, command }) => write!(
+                f,
+                "{} was left by an observer that does not run, and nobody reads what is captured for it: {command} removes it",
+                path.display()
             ),
             Self::ClockSet { seconds } => write!(
                 f,
@@ -204,6 +217,8 @@ pub struct Capture {
 /// What an observer of another version left.
 struct Backlog {
     ring: RingBuf<MapData>,
+    /// Tells places in it.
+    meter: Option<Meter>,
     directory: PathBuf,
     /// Records that we cannot read.
     refused: u64,
@@ -261,13 +276,13 @@ impl Capture {
         }
         let mut news = Vec::new();
         let version = pin::name::version(OBJECT, ring_size(options.ring_bytes), options.attach);
-        let opened = options.pins.as_ref().map(|pins| Shelf::open(pins, &names, options.attach, &version));
-        let (mut shelf, left, links_left) = match opened {
-            None => (None, Vec::new(), LeftLinks::default()),
-            Some(Ok((shelf, left, links))) => (Some(shelf), left, links),
+        let shelf = |pins| Shelf::open(pins, &names, options.attach, &version, options.stored);
+        let (mut shelf, Found { left, links: links_left, others }) = match options.pins.as_ref().map(shelf) {
+            None => (None, Found::default()),
+            Some(Ok((shelf, found))) => (Some(shelf), found),
             Some(Err(error)) => {
                 news.push(Change::Unpinned { error });
-                (None, Vec::new(), LeftLinks::default())
+                (None, Found::default())
             }
         };
         let mut loaded = load(options, shelf.as_ref().map(Shelf::directory));
@@ -287,7 +302,7 @@ impl Capture {
         };
         let pin = shelf.as_ref().map(|shelf| shelf.directory().join(maps::RING));
         let rewound = match (&pin, options.stored) {
-            (Some(pin), Some(stored)) => rewind::rewind(pin, stored, ring_size(options.ring_bytes)),
+            (Some(pin), Some(stored)) => rewind::rewind(pin, stored),
             _ => Ok(Rewound::NotNeeded),
         };
         // Before this the ring has no reader.
@@ -329,20 +344,26 @@ impl Capture {
         capture.programs.left.remove_rest();
         let shown = capture.shelf.as_ref().map(|shelf| shelf.shown().to_owned());
         capture.news.extend(shown.map(|directory| Change::Pinned { directory }));
+        capture.news.extend(others.into_iter().map(Change::Other));
         capture.take_over(left, options.promiscuous);
-        match rewound {
-            Ok(Rewound::NotNeeded | Rewound::Forward(_)) => {}
-            Ok(Rewound::Back(octets)) => capture.news.push(Change::Rewound { octets }),
-            Ok(Rewound::Overwritten) | Err(_) => {
-                let (from, until) = (capture.looked_at, capture.reader.clock.now());
-                capture.gaps.push(Gap { from, until, frames_lost: None, reason: GapReason::NotStored });
-            }
-        }
+        capture.note_rewound(rewound.unwrap_or(Rewound::Overwritten), capture.looked_at);
         if let Some(shelf) = &mut capture.shelf {
             shelf.begin();
         }
         capture.look()?;
         Ok(capture)
+    }
+
+    /// Says what became of setting a ring back, which was last known to be read at `from`.
+    fn note_rewound(&mut self, rewound: Rewound, from: Timestamp) {
+        match rewound {
+            Rewound::NotNeeded | Rewound::Forward(_) => {}
+            Rewound::Back(octets) => self.news.push(Change::Rewound { octets }),
+            Rewound::Overwritten => {
+                let until = self.reader.clock.now();
+                self.gaps.push(Gap { from, until, frames_lost: None, reason: GapReason::NotStored });
+            }
+        }
     }
 
     /// Goes on where the observer before this one ended: its rings are to be read first, and what it could not see is
@@ -358,7 +379,8 @@ impl Capture {
         let gap = |frames_lost, reason| Gap { from, until, frames_lost, reason };
         for left in left {
             let counters = left.counters();
-            let Left { directory, is_ours, state, ring, .. } = left;
+            let Left { directory, is_ours, state, ring, rewound, .. } = left;
+            self.note_rewound(rewound, from);
             let state = state.unwrap_or_default();
             let step = (self.reader.clock.offset() - state.wall_offset) / 1_000_000_000;
             if looked_at != 0 && state.looked_at == looked_at && step != 0 {
@@ -380,7 +402,8 @@ impl Capture {
             }
             match ring {
                 Some(ring) => {
-                    self.backlogs.push(Backlog { ring, directory, refused: 0, from, settled: false })
+                    let meter = Meter::open(&directory.join(maps::RING)).ok();
+                    self.backlogs.push(Backlog { ring, meter, directory, refused: 0, from, settled: false });
                 }
                 None => self.gaps.push(gap(None, GapReason::OtherVersion)),
             }
@@ -466,8 +489,10 @@ impl Capture {
         mut sink: impl FnMut(&Frame<'_>, Option<RingPlace>),
     ) -> usize {
         let mut drained = 0;
-        for Backlog { ring, refused, .. } in &mut self.backlogs {
-            drained += self.reader.read(ring, budget - drained, refused, |frame, _| sink(frame, None));
+        for Backlog { ring, meter, refused, .. } in &mut self.backlogs {
+            drained += self.reader.read(ring, budget - drained, refused, |frame, octets| {
+                sink(frame, meter.as_ref().map(|meter| meter.behind(octets)));
+            });
         }
         let Self { ring, reader, malformed, meter, .. } = self;
         drained += reader.read(ring, budget - drained, malformed, |frame, octets| {
@@ -475,6 +500,11 @@ impl Capture {
         });
         self.frames_pending = drained == budget;
         drained
+    }
+
+    /// Up to where our own ring is read, where it outlives us. `None` while what others have left is still to be read.
+    pub fn place(&self) -> Option<RingPlace> {
+        self.meter.as_ref().filter(|_| self.backlogs.is_empty()).map(Meter::place)
     }
 
     /// What was counted since the ring was made, which is before this process began when the ring was taken over.
@@ -529,7 +559,7 @@ impl Capture {
     /// ring any more.
     fn retire_backlogs(&mut self, now: Timestamp) {
         let Self { backlogs, gaps, .. } = self;
-        backlogs.retain_mut(|Backlog { ring, directory, refused, from, settled }| {
+        backlogs.retain_mut(|Backlog { ring, directory, refused, from, settled, .. }| {
             if !std::mem::replace(settled, true) || ring.next().map(std::mem::forget).is_some() {
                 return true;
             }
@@ -538,7 +568,9 @@ impl Capture {
                 gaps.push(Gap { from: *from, until: now, frames_lost, reason });
             }
             // What cannot be removed is found, empty, by the next observer.
-            let _ = std::fs::remove_dir_all(directory);
+            let _ = std::fs::remove_dir_all(&*directory);
+            // Where it was another instance's this is empty now; where it is ours it is not.
+            let _ = directory.parent().map(std::fs::remove_dir);
             false
         });
     }

@@ -74,6 +74,11 @@ impl Meter {
         Ok(Self { consumer: Page::map(map.fd().as_fd(), 0, libc::PROT_READ)?, ring: info.id() })
     }
 
+    /// The place up to which the ring is read.
+    pub fn place(&self) -> RingPlace {
+        RingPlace { ring: self.ring, octets: self.consumer.place().load(Ordering::Acquire) as u64 }
+    }
+
     /// The place behind the record of so many octets that is being read.
     pub fn behind(&self, record: usize) -> RingPlace {
         let octets = self.consumer.place().load(Ordering::Acquire) + (HEAD + record).next_multiple_of(HEAD);
@@ -100,7 +105,7 @@ pub enum Rewound {
 /// # Errors
 ///
 /// When the ring cannot be looked at.
-pub fn rewind(pin: &Path, to: RingPlace, ring_size: u32) -> io::Result<Rewound> {
+pub fn rewind(pin: &Path, to: RingPlace) -> io::Result<Rewound> {
     let info = MapInfo::from_pin(pin).map_err(io::Error::other)?;
     if info.id() != to.ring {
         return Ok(Rewound::NotNeeded);
@@ -118,7 +123,7 @@ pub fn rewind(pin: &Path, to: RingPlace, ring_size: u32) -> io::Result<Rewound> 
     // From here on nothing is written beyond a ring's size from this place, if it was not already.
     consumer.place().store(stored, Ordering::SeqCst);
     std::thread::sleep(SETTLE);
-    if producer.place().load(Ordering::SeqCst) - stored > ring_size as usize {
+    if producer.place().load(Ordering::SeqCst) - stored > info.max_entries() as usize {
         consumer.place().store(read, Ordering::SeqCst);
         return Ok(Rewound::Overwritten);
     }

@@ -141,7 +141,7 @@ impl Live {
             config.control.group = Some(control::group(name).ok_or_else(unknown)?);
         }
         config.control.metrics = self.metrics.or(config.control.metrics);
-        config.pins = self.pins.clone().into();
+        self.pins.apply(&mut config.pins);
         self.state.apply(&mut config.store);
         self.daemon(&mut config.daemon)?;
         if self.output.invocations {

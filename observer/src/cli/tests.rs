@@ -50,6 +50,24 @@ fn what_cannot_be_is_a_usage_error() {
 }
 
 #[test]
+fn flags_take_the_place_of_the_keys_about_pins() {
+    let pins = |file: &str, flags: &[&str]| {
+        let octets = format!("[[interface]]\nname = \"eth0\"\n[pins]\n{file}").into_bytes();
+        let text = file::Text { path: "c.toml".into(), octets };
+        live(&[&["--invocations"], flags].concat()).config_of(Some(&text), false).unwrap().pins
+    };
+    let named = |instance: &str| file::Pins { instance: Some(instance.to_owned()), ..file::Pins::default() };
+    assert_eq!(pins("", &[]), file::Pins::default());
+    assert_eq!(pins("instance = \"a\"\n", &[]), named("a"));
+    assert_eq!(pins("instance = \"a\"\n", &["--instance", "b"]), named("b"));
+    assert_eq!(pins("bpffs = \"/a\"\n", &["--bpffs", "/b"]).bpffs, std::path::Path::new("/b"));
+    assert!(pins("keep = true\n", &[]).options().unwrap().keep);
+    assert!(pins("keep = true\n", &["--no-pin"]).options().is_none());
+    assert!(pins("enabled = false\n", &[]).options().is_none());
+    assert!(pins("enabled = false\n", &["--keep"]).options().unwrap().keep);
+}
+
+#[test]
 fn network_events_are_named_one_by_one_or_all_together() {
     let kinds = |value| {
         live(&["--iface", "eth0", "--invocations", "--network-events", value]).config().unwrap().network.kinds
@@ -100,7 +118,7 @@ fn flags_take_the_place_of_what_the_file_says() {
     assert!(config.interfaces[0].wait);
     let flags = ["--iface", "eth7", "--max-hooks", "5", "--answers", "both", "--kea-version", "3.0", "-v"];
     let config = file.with(&flags).config().unwrap();
-    assert_eq!(config.interfaces, [crate::config::file::Interface { name: "eth7".to_owned(), wait: false }]);
+    assert_eq!(config.interfaces, [file::Interface { name: "eth7".to_owned(), wait: false }]);
     assert_eq!((config.limits.max_hooks, config.limits.ring_size), (5, 65_536));
     assert_eq!(config.capture.answers, Answers::Both);
     assert_eq!(config.server.kea_version, KeaVersion::V3_0);

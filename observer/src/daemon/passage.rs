@@ -9,6 +9,15 @@ const STEP: Duration = Duration::from_secs(5);
 /// Nobody is away for longer than this and still wants the leases of before; a clock that says so is wrong.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3_600);
 
+/// How many events there are in a second at the most: several times what can be told.
+const EVENTS_A_SECOND: u64 = 100_000;
+
+/// The number of the next event where an earlier life may have told events that it could not store, and that are not read again:
+/// `next` is what the store would go on with, and `latest` the moment of what was stored last. No number is given to two events.
+pub(super) fn unused_number(next: u64, latest: Timestamp, now: Timestamp) -> u64 {
+    next.saturating_add(now.since(latest).as_secs().saturating_add(1).saturating_mul(EVENTS_A_SECOND))
+}
+
 /// What an earlier life knew of the time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Last {

@@ -82,6 +82,7 @@ impl Daemon {
         self.config = Config {
             log: Log { format: self.config.log.format, ..new.log },
             capture: self.config.capture,
+            pins: std::mem::take(&mut self.config.pins),
             control: self.config.control.clone(),
             server: std::mem::take(&mut self.config.server),
             store: std::mem::take(&mut self.config.store),
@@ -105,6 +106,7 @@ fn names(config: &Config) -> String {
 fn restart_only(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("capture", old.capture != new.capture),
+        ("pins", old.pins != new.pins),
         ("server", old.server != new.server),
         ("store", old.store != new.store),
         ("daemon", old.daemon != new.daemon),

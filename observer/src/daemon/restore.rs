@@ -34,7 +34,8 @@ impl Daemon {
         let has_archive = archive.is_some();
         let mut gaps = self.capture.take_gaps();
         if let Some(archive) = archive {
-            let latest = self.restore(archive)?;
+            let is_lost = gaps.iter().any(|gap| gap.reason == GapReason::NotStored);
+            let latest = self.restore(archive, self.capture.is_continued() && !is_lost)?;
             if let Some(from) = latest.filter(|_| gaps.is_empty() && !self.capture.is_continued()) {
                 let until = self.clock.now();
                 gaps.push(Gap { from, until, frames_lost: None, reason: GapReason::NotRunning });
@@ -52,8 +53,8 @@ impl Daemon {
     }
 
     /// Leases, what hooks remember, and the calls that are not over: these go ahead of everything new. Gives the last moment
-    /// of the earlier life.
-    fn restore(&mut self, mut archive: Archive) -> Result<Option<Timestamp>> {
+    /// of the earlier life. `reads_again` says that all frames which it had read and not stored are read again.
+    fn restore(&mut self, mut archive: Archive, reads_again: bool) -> Result<Option<Timestamp>> {
         let restored = std::mem::take(archive.restored());
         let last = restored
             .latest
@@ -80,6 +81,9 @@ impl Daemon {
         if let Some(latest) = latest {
             self.driver.resume(latest, restored.servers4);
         }
+        for (from, until) in restored.gaps {
+            self.delivery.recall_gap(passage::moved(from, by), passage::moved(until, by));
+        }
         let memories: Vec<_> = archive.memories(|memories| memories.collect());
         if let Some(moved) = &restored.moved_aside {
             error!("the database was damaged and is now {}; a new one is begun", moved.display());
@@ -100,7 +104,15 @@ impl Daemon {
             // Dialects with deadlines of their own would have them all at once, or never: they begin anew.
             keep.forget_memories();
         }
-        self.delivery.set_keep(keep, restored.next_event);
+        let reads_again = reads_again && restored.read_up_to.is_some();
+        let next_event = match latest {
+            // Frames make the same events out of the same state, under the same numbers. Those of others are used up.
+            Some(latest) if !restored.clean && !reads_again => {
+                passage::unused_number(restored.next_event, latest, self.clock.now())
+            }
+            _ => restored.next_event,
+        };
+        self.delivery.set_keep(keep, next_event);
         self.driver.record_changes(true);
         self.delivery.handle_stored(calls);
         Ok(latest)

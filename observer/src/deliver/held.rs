@@ -2,11 +2,14 @@
 //!
 //! A client that renewed while frames were missed has its lease for one lifetime after that at the longest, so by then it has
 //! either been heard of again or the lease is over.
+//!
+//! Meanwhile the store has the lease as it was before its end, so that an observer that is started again comes upon the same
+//! end, and with the same gaps holds it back until the same moment.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::time::{Lifetime, Timestamp};
-use crate::tracker::{LeaseEvent, LeaseState, Occurrence, Subject};
+use crate::tracker::{LeaseChange, LeaseEvent, LeaseState, Occurrence, Subject};
 
 /// How many times in which frames were missed are remembered.
 const GAPS: usize = 100;
@@ -17,6 +20,10 @@ pub(super) struct Held {
     gaps: Vec<(Timestamp, Timestamp)>,
     due: HashMap<Subject, Timestamp>,
     events: BTreeMap<(Timestamp, Subject), LeaseEvent>,
+    /// What became of records whose ends are held back: not stored before the ends are told.
+    withheld: HashMap<Subject, LeaseChange>,
+    /// What may be stored now.
+    returned: Vec<LeaseChange>,
 }
 
 impl Held {
@@ -30,7 +37,8 @@ impl Held {
     /// Whether the event may be told now; if not, it is held back. Any other event of a lease is a sign of it, and what was
     /// held of it is not told any more.
     pub(super) fn admit(&mut self, event: &LeaseEvent) -> bool {
-        if self.gaps.is_empty() {
+        // What happens in the network says nothing about the lease of an address.
+        if self.gaps.is_empty() || matches!(event.occurrence, Occurrence::Network(_)) {
             return true;
         }
         let subjects = event.subjects();
@@ -46,7 +54,36 @@ impl Held {
     fn release(&mut self, subject: &Subject) {
         if let Some(due) = self.due.remove(subject) {
             self.events.remove(&(due, subject.clone()));
+            self.returned.extend(self.withheld.remove(subject));
         }
+    }
+
+    /// What is to be stored of what became of a record: nothing while its end is held back.
+    pub(super) fn admit_change(&mut self, change: LeaseChange) -> Option<LeaseChange> {
+        if self.due.is_empty() {
+            return Some(change);
+        }
+        match change.subject() {
+            Some(subject) if self.due.contains_key(&subject) => {
+                self.withheld.insert(subject, change);
+                None
+            }
+            _ => Some(change),
+        }
+    }
+
+    /// What was withheld and is to be stored now, ahead of anything else.
+    pub(super) fn take_returned(&mut self) -> Vec<LeaseChange> {
+        std::mem::take(&mut self.returned)
+    }
+
+    /// The leases whose ends are held back, as they were before.
+    pub(super) fn leases(&self) -> impl Iterator<Item = LeaseChange> {
+        self.events.values().filter_map(|event| match &event.occurrence {
+            Occurrence::Expire4 { lease, .. } => Some(LeaseChange::Put4((**lease).clone())),
+            Occurrence::Expire6 { lease, .. } => Some(LeaseChange::Put6((**lease).clone())),
+            _ => None,
+        })
     }
 
     /// Until when the end of a lease is uncertain.
@@ -77,6 +114,7 @@ impl Held {
             return None;
         }
         self.due.remove(&subject);
+        self.returned.extend(self.withheld.remove(&subject));
         Some(event)
     }
 }
@@ -117,6 +155,12 @@ mod tests {
         event(cltt + 600, Occurrence::Expire4 { lease: lease(cltt), remove: false })
     }
 
+    fn committed() -> LeaseEvent {
+        let exchange = Exchange { query: None, answer: None };
+        let committed = Occurrence::Committed4 { exchange, leases: vec![*lease(1_300)], deleted: Vec::new() };
+        event(1_300, committed)
+    }
+
     #[test]
     fn an_end_across_a_gap_waits_for_one_lifetime() {
         let mut held = Held::default();
@@ -133,13 +177,32 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_stored_as_over_when_its_end_is_told_and_not_before() {
+        let gone = LeaseChange::Gone4([192, 0, 2, 1].into());
+        let mut held = Held::default();
+        assert_eq!(held.admit_change(gone.clone()), Some(gone.clone()));
+        held.add_gap(at(1_000), at(1_100));
+        held.admit(&expire(500));
+        assert_eq!(held.admit_change(gone.clone()), None);
+        let other = LeaseChange::Gone4([192, 0, 2, 2].into());
+        assert_eq!(held.admit_change(other.clone()), Some(other));
+        assert_eq!(held.leases().collect::<Vec<_>>(), [LeaseChange::Put4(*lease(500))]);
+        assert_eq!(held.take_returned(), []);
+        held.poll_due(at(1_700)).unwrap();
+        assert_eq!((held.take_returned(), held.leases().count()), (vec![gone.clone()], 0));
+        // Or when the lease shows itself.
+        held.admit(&expire(500));
+        held.admit_change(gone.clone());
+        held.admit(&committed());
+        assert_eq!(held.take_returned(), [gone]);
+    }
+
+    #[test]
     fn a_sign_of_the_lease_ends_the_wait() {
         let mut held = Held::default();
         held.add_gap(at(1_000), at(1_100));
         assert!(!held.admit(&expire(500)));
-        let exchange = Exchange { query: None, answer: None };
-        let committed = Occurrence::Committed4 { exchange, leases: vec![*lease(1_300)], deleted: Vec::new() };
-        assert!(held.admit(&event(1_300, committed)));
+        assert!(held.admit(&committed()));
         assert!(held.poll_due(Timestamp::MAX).is_none());
     }
 }

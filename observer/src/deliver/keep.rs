@@ -9,10 +9,9 @@ use tracing::{error, info};
 use crate::dialect::Memory;
 use crate::dispatch::{Dispatched, Route};
 use crate::frame::RingPlace;
-use crate::hook::{Call, Progress};
+use crate::hook::{Call, Progress, Tried};
 use crate::store::{
-    CallId, Change, Counters, EventRecord, Gap, HookMemory, NewCall, Outcome, Report, Store, StoredCall,
-    Then, Ticket,
+    CallId, Change, Counters, EventRecord, Gap, HookMemory, Outcome, Report, Store, StoredCall, Then, Ticket,
 };
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, Subject};
@@ -66,7 +65,7 @@ pub struct Keep {
     /// What is done when it is stored.
     waiting: VecDeque<(Ticket, Vec<Submission>)>,
     /// Calls that are not over. A database that is begun anew needs them again, and the memories too.
-    open: BTreeMap<CallId, NewCall>,
+    open: BTreeMap<CallId, StoredCall>,
     memories: HashMap<(Arc<str>, Vec<u8>), Vec<u8>>,
 }
 
@@ -173,7 +172,7 @@ impl Keep {
             let id = super::call_id(event, position);
             let invocation = Arc::new(call.invocation);
             if let Some(name) = self.names.get(hook) {
-                let new = NewCall {
+                let new = StoredCall {
                     id,
                     hook: Arc::clone(name),
                     at,
@@ -181,19 +180,13 @@ impl Keep {
                     changes: call.changes,
                     subjects: call.subjects.clone(),
                     invocation: Arc::clone(&invocation),
+                    tried: Tried::default(),
                 };
                 self.open.insert(id, new.clone());
                 change.calls.push(new);
             }
             let subjects = call.subjects;
-            submission.calls.push(Call {
-                hook,
-                subjects,
-                tag: id,
-                earlier_attempts: 0,
-                earlier_failures: 0,
-                invocation,
-            });
+            submission.calls.push(Call { hook, subjects, tag: id, tried: Tried::default(), invocation });
         }
         submissions.push(submission);
     }
@@ -354,19 +347,27 @@ impl Keep {
     }
 
     /// A call that an earlier life left, or that somebody wants again, is open.
-    pub(super) fn handle_stored(&mut self, call: &NewCall) {
+    pub(super) fn handle_stored(&mut self, call: &StoredCall) {
         self.open.insert(call.id, call.clone());
     }
 
     pub(super) fn handle_progress(&mut self, progress: &Progress<CallId>, now: Timestamp) {
         match progress {
-            Progress::Started { tag, attempt, .. } => self.store.started(*tag, *attempt),
-            Progress::Again { tag, attempt, ended, next, .. } => {
+            Progress::Started { tag, attempt, .. } => {
+                if let Some(call) = self.open.get_mut(tag) {
+                    call.tried.attempts = *attempt;
+                }
+                self.store.started(*tag, *attempt);
+            }
+            Progress::Again { tag, attempt, failures, ended, next, .. } => {
+                if let Some(call) = self.open.get_mut(tag) {
+                    call.tried = Tried { attempts: *attempt, failures: *failures };
+                }
                 let outcome = Outcome {
                     attempt: *attempt,
                     at: now,
                     result: ended.to_string(),
-                    then: Then::Again(*next),
+                    then: Then::Again { at: *next, failures: *failures },
                 };
                 self.store.ended(*tag, outcome);
             }

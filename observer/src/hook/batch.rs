@@ -2,8 +2,11 @@
 //!
 //! A batch is closed when it is full or when its first call has waited long enough, and is then handed to a process.
 //! Batches follow each other: while one runs, or waits for another attempt, the next one is gathered.
+//!
+//! A batch fails as a whole, and each of its calls counts that by itself: one whose retries an earlier life of the daemon has
+//! used up leaves it, and the others are tried again without it.
 
-use super::schedule::{Attempts, Ended, LaneLimits, Next};
+use super::schedule::{Attempts, Ended, LaneLimits, Next, Tried};
 use super::watch::{Signal, Watch};
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -20,20 +23,22 @@ pub(super) enum Command {
     Signal(Signal),
 }
 
+/// A call of a batch, and how often it was tried.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Member<J> {
+    pub(super) call: J,
+    pub(super) attempts: Attempts,
+}
+
 /// What becomes of a batch whose process has ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<J> {
-    /// There will be another process for it, not before this.
-    Again(Timestamp),
-    /// It is over.
-    Over {
-        /// Its calls, in order.
-        calls: Vec<J>,
-        /// Whether its last process took too long.
-        timed_out: bool,
-        /// Whether these are dead letters.
-        gave_up: bool,
-    },
+pub(super) struct Verdict<J> {
+    /// The calls that are over, in order, and whether each is a dead letter.
+    pub(super) over: Vec<(Member<J>, bool)>,
+    /// There will be another process for the others, which are [`Batches::present`], not before this.
+    pub(super) again: Option<Timestamp>,
+    /// Whether the process took too long.
+    pub(super) timed_out: bool,
 }
 
 /// The batches of one hook. `J` is a call.
@@ -42,12 +47,11 @@ pub(super) struct Batches<J> {
     limits: LaneLimits,
     size: usize,
     wait: Duration,
-    gathered: Vec<J>,
+    gathered: Vec<Member<J>>,
     /// When what is gathered is closed, full or not.
     due: Option<Timestamp>,
     closed: bool,
-    present: Vec<J>,
-    attempts: Attempts,
+    present: Vec<Member<J>>,
     /// The next attempt is not made before this.
     resting: Option<Timestamp>,
     watch: Watch,
@@ -64,7 +68,6 @@ impl<J> Batches<J> {
             due: None,
             closed: false,
             present: Vec::new(),
-            attempts: Attempts::default(),
             resting: None,
             watch,
         }
@@ -75,12 +78,12 @@ impl<J> Batches<J> {
         self.gathered.len() < self.size
     }
 
-    /// Takes in a call.
-    pub(super) fn handle_call(&mut self, now: Timestamp, call: J) {
+    /// Takes in a call of which earlier lives have tried so much.
+    pub(super) fn handle_call(&mut self, now: Timestamp, call: J, tried: Tried) {
         if self.gathered.is_empty() {
             self.due = Some(now + self.wait);
         }
-        self.gathered.push(call);
+        self.gathered.push(Member { call, attempts: Attempts::after(tried) });
         if self.gathered.len() >= self.size || self.wait.is_zero() {
             self.close();
         }
@@ -88,18 +91,19 @@ impl<J> Batches<J> {
 
     /// Takes back the calls that are not wanted, unless a process has been told of them.
     pub(super) fn withdraw(&mut self, mut is_unwanted: impl FnMut(&J) -> bool) -> Vec<J> {
-        let mut withdrawn: Vec<J> = self.gathered.extract_if(.., |call| is_unwanted(call)).collect();
+        let mut withdrawn: Vec<_> =
+            self.gathered.extract_if(.., |member| is_unwanted(&member.call)).collect();
         if self.gathered.is_empty() {
             self.closed = false;
             self.due = None;
         }
         if !self.watch.is_there() {
-            withdrawn.extend(self.present.extract_if(.., |call| is_unwanted(call)));
+            withdrawn.extend(self.present.extract_if(.., |member| is_unwanted(&member.call)));
             if self.present.is_empty() {
                 self.resting = None;
             }
         }
-        withdrawn
+        withdrawn.into_iter().map(|member| member.call).collect()
     }
 
     fn close(&mut self) {
@@ -107,9 +111,9 @@ impl<J> Batches<J> {
         self.due = None;
     }
 
-    /// The calls of the present batch, and which attempt at it this is.
-    pub(super) fn present(&self) -> (&[J], u32) {
-        (&self.present, self.attempts.made)
+    /// The calls of the present batch.
+    pub(super) fn present(&self) -> &[Member<J>] {
+        &self.present
     }
 
     /// Whether there is nothing to do and nobody to be killed.
@@ -130,16 +134,17 @@ impl<J> Batches<J> {
             }
             self.closed = false;
             self.present = std::mem::take(&mut self.gathered);
-            self.attempts = Attempts::default();
         }
-        self.attempts.begin();
+        for member in &mut self.present {
+            member.attempts.begin();
+        }
         Some(Command::Start { life: self.watch.begin() })
     }
 
     /// The process runs.
     pub(super) fn handle_started(&mut self, life: u32, now: Timestamp) {
         if self.watch.started(life) {
-            self.attempts.started();
+            self.present.iter_mut().for_each(|member| member.attempts.started());
             self.watch.set_hang(self.limits.hang().map(|hang| now + hang));
         }
     }
@@ -147,15 +152,18 @@ impl<J> Batches<J> {
     /// The process has ended. `None` when it is not that of the present batch.
     pub(super) fn handle_ended(&mut self, life: u32, now: Timestamp, ended: Ended) -> Option<Verdict<J>> {
         let timed_out = self.watch.ended(life)?;
-        match self.attempts.ended(&self.limits, ended, timed_out) {
-            Next::Soon(wait) | Next::Again(wait) => {
-                self.resting = Some(now + wait);
-                Some(Verdict::Again(now + wait))
-            }
-            Next::Over { gave_up } => {
-                Some(Verdict::Over { calls: std::mem::take(&mut self.present), timed_out, gave_up })
+        let mut over = Vec::new();
+        for mut member in std::mem::take(&mut self.present) {
+            match member.attempts.ended(&self.limits, ended, timed_out) {
+                Next::Soon(wait) | Next::Again(wait) => {
+                    // Who has failed most often says how long all of them wait.
+                    self.resting = self.resting.max(Some(now + wait));
+                    self.present.push(member);
+                }
+                Next::Over { gave_up } => over.push((member, gave_up)),
             }
         }
+        Some(Verdict { over, again: self.resting, timed_out })
     }
 
     pub(super) fn handle_timeout(&mut self, now: Timestamp) {

@@ -42,6 +42,6 @@ pub use credentials::{Credentials, CredentialsError};
 pub use program::exposed::Exposure;
 pub use program::{Program, ProgramError, ProgramWarning, resolve_program};
 pub use runner::{Call, Hooks, Progress, Refused};
-pub use schedule::{Counters, Ended, LaneLimits, Limits, Refusal, Step};
+pub use schedule::{Counters, Ended, LaneLimits, Limits, Refusal, Step, Tried};
 pub use spawn::{Output, seal_descriptors};
 pub use spec::{Attributes, Mode, POLITE, Scheduling, Spec};

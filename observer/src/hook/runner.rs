@@ -182,9 +182,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         calls.sort_by_key(|call| call.hook);
         let order = &self.order;
         let jobs = calls.into_iter().map(|call| {
-            let Call { hook, subjects, tag, earlier_attempts, earlier_failures, invocation } = call;
+            let Call { hook, subjects, tag, tried, invocation } = call;
             let lane = order.get(hook).copied().unwrap_or(LaneId::NONE);
-            (lane, subjects, earlier_failures, Task { hook, tag, event, earlier_attempts, invocation })
+            (lane, subjects, tried, Task { hook, tag, event, tried, invocation })
         });
         let refused = self.schedule.handle_event_again(at, jobs);
         self.pump();

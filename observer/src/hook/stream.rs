@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::schedule::{Ended, LaneLimits};
+use super::schedule::{Ended, LaneLimits, Tried};
 use super::watch::{Signal, Watch};
 use crate::time::Timestamp;
 
@@ -36,7 +36,8 @@ pub(super) struct Flight<J> {
     pub(super) call: J,
     /// How often a process was told of it.
     pub(super) attempts: u32,
-    failures: u32,
+    /// How often it was suspected, in earlier lives too.
+    pub(super) failures: u32,
     event: u64,
 }
 
@@ -105,13 +106,13 @@ impl<J> Stream<J> {
         self.by_event.len() < self.window
     }
 
-    /// Takes in a call about this event.
-    pub(super) fn handle_call(&mut self, event: u64, call: J) {
+    /// Takes in a call about this event, of which earlier lives have tried so much.
+    pub(super) fn handle_call(&mut self, event: u64, call: J, tried: Tried) {
         // A pause that was taken for the end.
         self.closing = false;
         let number = self.first + self.flights.len() as u64;
         self.by_event.insert((event, number));
-        self.flights.push_back(Some(Flight { call, attempts: 0, failures: 0, event }));
+        self.flights.push_back(Some(Flight { call, attempts: 0, failures: tried.failures, event }));
     }
 
     /// Takes back the calls that are not wanted, unless the process has been told of them.

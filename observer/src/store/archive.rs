@@ -75,6 +75,8 @@ pub struct Restored {
     pub incomplete: bool,
     /// DHCPv4 servers that were heard.
     pub servers4: Vec<Ipv4Addr>,
+    /// The last times in which frames may have been missed, oldest first: from when until when.
+    pub gaps: Vec<(Timestamp, Timestamp)>,
     /// Calls that were not finished, in their order.
     pub calls: Vec<StoredCall>,
     /// To where a damaged database was moved.
@@ -105,6 +107,7 @@ impl Restored {
             let address = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse::<Ipv4Addr>().ok());
             self.servers4.extend(address);
         }
+        self.gaps = outbox::gaps(connection)?;
         let (calls, odd) = outbox::open_calls(connection)?;
         self.calls = calls;
         if odd > 0 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::dialect::Memory;
 use crate::dialect::invocation::Invocation;
 use crate::frame::RingPlace;
+use crate::hook::Tried;
 use crate::status::Durations;
 use crate::time::Timestamp;
 use crate::tracker::{LeaseChange, Subject};
@@ -23,7 +24,7 @@ pub struct Change {
     /// The events, for people who look them up.
     pub events: Vec<EventRecord>,
     /// The calls that came of them.
-    pub calls: Vec<NewCall>,
+    pub calls: Vec<StoredCall>,
     /// When frames may have been missed.
     pub gaps: Vec<Gap>,
     /// The moment of the frame or deadline.
@@ -91,9 +92,9 @@ impl CallId {
     }
 }
 
-/// A call of a hook that is to be made.
+/// A call of a hook that is to be made: a new one, one that an earlier life did not finish, or one that somebody wants again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewCall {
+pub struct StoredCall {
     /// Its name.
     pub id: CallId,
     /// The name of the hook in the configuration.
@@ -108,25 +109,8 @@ pub struct NewCall {
     pub subjects: Vec<Subject>,
     /// Arguments and environment. Shared, since it also waits in the queue of hooks.
     pub invocation: Arc<Invocation>,
-}
-
-/// A call that an earlier life did not finish, or that somebody wants again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredCall {
-    /// The call.
-    pub call: NewCall,
-    /// How many attempts were begun, or may have been: the next one is one more (`OBSERVER_ATTEMPT`).
-    pub attempts: u32,
-    /// How many of these there had been when somebody had it made again, with all its retries.
-    pub replayed: u32,
-}
-
-impl StoredCall {
-    /// How many attempts count against the retries: all since it was new, or was to be made again, have failed but the last
-    /// one, of which that is not known.
-    pub fn failures(&self) -> u32 {
-        self.attempts.saturating_sub(self.replayed).saturating_sub(1)
-    }
+    /// What was tried of it already: the next attempt is one more (`OBSERVER_ATTEMPT`).
+    pub tried: Tried,
 }
 
 /// How an attempt ended.
@@ -149,8 +133,13 @@ pub enum Then {
     Done,
     /// It failed for good, and stays until somebody replays or drops it.
     Dead,
-    /// There will be another attempt, not before this.
-    Again(Timestamp),
+    /// There will be another attempt.
+    Again {
+        /// Not before this.
+        at: Timestamp,
+        /// How many attempts have used up one of the configured retries by now.
+        failures: u32,
+    },
 }
 
 /// A time in which frames may have been missed.

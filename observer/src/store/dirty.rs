@@ -13,7 +13,9 @@ use crate::time::Timestamp;
 use crate::tracker::LeaseChange;
 
 use super::Limits;
-use super::change::{CallId, Change, Counters, EventRecord, Gap, HookMemory, Mark, NewCall, Then, Wanted};
+use super::change::{
+    CallId, Change, Counters, EventRecord, Gap, HookMemory, Mark, Outcome, StoredCall, Then, Wanted,
+};
 
 /// How many gaps are kept.
 const GAPS: usize = 100;
@@ -45,7 +47,7 @@ pub(super) struct Dirty {
     leases: HashMap<LeaseKey, LeaseChange>,
     memories: HashMap<(Arc<str>, Vec<u8>), HookMemory>,
     pub(super) events: VecDeque<EventRecord>,
-    calls: BTreeMap<CallId, NewCall>,
+    calls: BTreeMap<CallId, StoredCall>,
     marks: BTreeMap<CallId, Mark>,
     pub(super) gaps: VecDeque<Gap>,
     pub(super) latest: Option<Timestamp>,
@@ -96,6 +98,14 @@ impl Dirty {
     }
 
     pub(super) fn mark(&mut self, call: CallId, mark: Mark) {
+        if let Mark::Started(begun) = mark
+            && let Some(Mark::Ended(Outcome { attempt, then: Then::Again { .. }, .. })) =
+                self.marks.get_mut(&call)
+        {
+            // How often it has failed is known there alone.
+            *attempt = begun;
+            return;
+        }
         if matches!(mark, Mark::Kept) {
             // Nobody can see it.
             return;
@@ -121,7 +131,7 @@ impl Dirty {
         self.memories.values()
     }
 
-    pub(super) fn calls(&self) -> impl Iterator<Item = &NewCall> {
+    pub(super) fn calls(&self) -> impl Iterator<Item = &StoredCall> {
         self.calls.values()
     }
 

@@ -42,8 +42,7 @@ use std::path::PathBuf;
 
 pub use archive::{Archive, Restored};
 pub use change::{
-    CallId, Change, Counters, EventRecord, Gap, HookMemory, NewCall, Outcome, Report, StoredCall, Then,
-    Ticket, Wanted,
+    CallId, Change, Counters, EventRecord, Gap, HookMemory, Outcome, Report, StoredCall, Then, Ticket, Wanted,
 };
 pub use directory::{DATABASE, give_away};
 pub use handle::Store;

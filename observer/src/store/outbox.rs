@@ -6,37 +6,44 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use crate::dialect::invocation::{Invocation, Strings};
+use crate::hook::Tried;
 use crate::time::Timestamp;
 
-use super::change::{CallId, Counters, EventRecord, Gap, Mark, NewCall, Outcome, StoredCall, Then};
+use super::change::{CallId, Counters, EventRecord, Gap, Mark, Outcome, StoredCall, Then};
 use super::{Limits, text};
 
 const EVENT: &str = "INSERT OR REPLACE INTO events VALUES (?1, ?2, ?3, ?4, ?5)";
 const CALL: &str = "INSERT OR REPLACE INTO outbox (call, event, position, hook, word, changes, subjects, at_ns, state, \
-    attempts, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', 0, ?9)";
+    change, attempts, failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?9, ?10, ?11)";
 const INVOCATION: &str = "INSERT OR REPLACE INTO invocations VALUES (?1, ?2, ?3)";
 const STARTED: &str = "UPDATE outbox SET state = 'running', attempts = ?2, change = ?3 \
     WHERE call = ?1 AND state IN ('waiting', 'running')";
-const ENDED: &str = "UPDATE outbox SET state = ?2, attempts = ?3, result = ?4, ended_ns = ?5, next_try_ns = ?6, change = ?7 \
-    WHERE call = ?1 AND state IN ('waiting', 'running')";
-const KEPT: &str = "UPDATE outbox SET state = 'running', change = ?2 WHERE call = ?1 AND state = 'waiting'";
-const REPLAYED: &str = "UPDATE outbox SET state = 'waiting', next_try_ns = NULL, replayed = attempts, change = ?2 WHERE call = ?1";
+const ENDED: &str = "UPDATE outbox SET state = ?2, attempts = ?3, result = ?4, ended_ns = ?5, next_try_ns = ?6, change = ?7, \
+    failures = coalesce(?8, failures) WHERE call = ?1 AND state IN ('waiting', 'running')";
+const KEPT: &str = "UPDATE outbox SET state = 'running', attempts = attempts + 1, change = ?2 \
+    WHERE call = ?1 AND state = 'waiting'";
+/// Whoever wants it again wants it with all its retries.
+const REPLAYED: &str =
+    "UPDATE outbox SET state = 'waiting', next_try_ns = NULL, failures = 0, change = ?2 WHERE call = ?1";
 const FORGET: [&str; 2] = ["DELETE FROM outbox WHERE call = ?1", "DELETE FROM invocations WHERE call = ?1"];
 const FORGET_EVENTS: &str = "DELETE FROM events WHERE id < ?1 AND NOT EXISTS \
     (SELECT 1 FROM outbox WHERE call BETWEEN events.id * 65536 AND events.id * 65536 + 65535)";
 const GAP: &str = "INSERT INTO gaps (from_ns, until_ns, why) VALUES (?1, ?2, ?3)";
 const FORGET_GAPS: &str = "DELETE FROM gaps WHERE id <= (SELECT max(id) FROM gaps) - 1000";
 
+/// As many as an end is compared with.
+const LAST_GAPS: &str = "SELECT from_ns, until_ns FROM gaps ORDER BY id DESC LIMIT 100";
+
 /// An earlier life may have begun one more attempt of a call than it could say.
 const AGAIN: &str = "UPDATE outbox SET attempts = attempts + (state = 'waiting'), state = 'waiting' \
     WHERE state IN ('waiting', 'running')";
 
 /// The columns of [`stored_call`], in its order.
-const STORED: &str = "SELECT call, hook, word, changes, subjects, at_ns, attempts, arguments, environment, \
-    replayed FROM outbox JOIN invocations USING (call) WHERE call = ?1";
+const STORED: &str = "SELECT call, hook, word, changes, subjects, at_ns, arguments, environment, attempts, failures \
+    FROM outbox JOIN invocations USING (call) WHERE call = ?1";
 /// The same of all calls that are not over, seen as [`AGAIN`] leaves them.
-const OPEN: &str = "SELECT call, hook, word, changes, subjects, at_ns, attempts + (state = 'waiting'), arguments, \
-    environment, replayed FROM outbox JOIN invocations USING (call) WHERE state IN ('waiting', 'running') ORDER BY call";
+const OPEN: &str = "SELECT call, hook, word, changes, subjects, at_ns, arguments, environment, \
+    attempts + (state = 'waiting'), failures FROM outbox JOIN invocations USING (call) WHERE state IN ('waiting', 'running') ORDER BY call";
 
 /// What is in the outbox, without the rows: which are to make room for others.
 #[derive(Debug, Default)]
@@ -104,7 +111,7 @@ impl Ledger {
     pub(super) fn write_call(
         &mut self,
         connection: &Connection,
-        call: &NewCall,
+        call: &StoredCall,
         limits: &Limits,
         counters: &mut Counters,
     ) -> Result<()> {
@@ -127,6 +134,8 @@ impl Ledger {
             text::subjects(&call.subjects),
             call.at.as_nanos(),
             self.change(),
+            call.tried.attempts,
+            call.tried.failures,
         ])?;
         connection.prepare_cached(INVOCATION)?.execute(params![
             number,
@@ -170,12 +179,12 @@ impl Ledger {
             Mark::Ended(outcome) => outcome,
             Mark::Withdrawn => return Ok(()),
         };
-        let (state, next_try) = match then {
-            Then::Done => ("done", None),
-            Then::Dead => ("dead", None),
-            Then::Again(at) => ("waiting", Some(at.as_nanos())),
+        let (state, next_try, failures) = match then {
+            Then::Done => ("done", None, None),
+            Then::Dead => ("dead", None, None),
+            Then::Again { at, failures } => ("waiting", Some(at.as_nanos()), Some(failures)),
         };
-        let parameters = params![number, state, attempt, result, at.as_nanos(), next_try, change];
+        let parameters = params![number, state, attempt, result, at.as_nanos(), next_try, change, failures];
         connection.prepare_cached(ENDED)?.execute(parameters)?;
         if let Then::Done | Then::Dead = then {
             self.open.remove(&number);
@@ -183,7 +192,7 @@ impl Ledger {
         match then {
             Then::Dead => drop(self.dead.insert(number)),
             Then::Done => self.done.push_back(number),
-            Then::Again(_) => {}
+            Then::Again { .. } => {}
         }
         while self.done.len() > limits.history
             && let Some(oldest) = self.done.pop_front()
@@ -257,6 +266,19 @@ pub(super) fn write_gap(connection: &Connection, gap: &Gap) -> Result<()> {
     connection.prepare_cached(FORGET_GAPS)?.execute([]).map(drop)
 }
 
+/// The last gaps, oldest first. What people have put in the place of a moment is passed over.
+pub(super) fn gaps(connection: &Connection) -> Result<Vec<(Timestamp, Timestamp)>> {
+    let mut statement = connection.prepare(LAST_GAPS)?;
+    let mut rows = statement.query([])?;
+    let mut gaps = Vec::new();
+    while let Some(row) = rows.next()? {
+        let moment = |column| row.get(column).ok().map(Timestamp::from_nanos);
+        gaps.extend(moment(0).zip(moment(1)));
+    }
+    gaps.reverse();
+    Ok(gaps)
+}
+
 /// Notes that all open calls are in the hands of a new life.
 pub(super) fn begin_again(connection: &Connection) -> Result<()> {
     connection.execute(AGAIN, []).map(drop)
@@ -292,16 +314,13 @@ fn stored_call(row: &Row<'_>) -> Option<StoredCall> {
     let block = |column| row.get_ref(column).ok().and_then(text::octets).map(Strings::from_block);
     let at = Timestamp::from_nanos(row.get(5).ok()?);
     Some(StoredCall {
-        call: NewCall {
-            id: CallId::from_number(row.get(0).ok()?),
-            hook: text(1)?.into(),
-            at,
-            word: text(2)?.to_owned().into(),
-            changes: row.get(3).ok()?,
-            subjects: text::from_subjects(text(4)?)?,
-            invocation: Arc::new(Invocation { at, arguments: block(7)?, environment: block(8)? }),
-        },
-        attempts: row.get(6).ok()?,
-        replayed: row.get(9).ok()?,
+        id: CallId::from_number(row.get(0).ok()?),
+        hook: text(1)?.into(),
+        at,
+        word: text(2)?.to_owned().into(),
+        changes: row.get(3).ok()?,
+        subjects: text::from_subjects(text(4)?)?,
+        invocation: Arc::new(Invocation { at, arguments: block(6)?, environment: block(7)? }),
+        tried: Tried { attempts: row.get(8).ok()?, failures: row.get(9).ok()? },
     })
 }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 const LISTED: &str = "SELECT outbox.call, outbox.hook, outbox.word, outbox.subjects, outbox.at_ns, outbox.state, \
     outbox.attempts, outbox.result, outbox.ended_ns, outbox.next_try_ns, events.event, events.hook_point, outbox.change, \
-    datetime(outbox.at_ns / 1000000000, 'unixepoch') \
+    datetime(outbox.at_ns / 1000000000, 'unixepoch'), outbox.failures \
     FROM outbox LEFT JOIN events ON events.id = outbox.event WHERE outbox.change > ?1 AND (?2 = 0 OR state = 'dead') \
     ORDER BY outbox.call";
 
@@ -42,6 +42,8 @@ pub struct Listed {
     pub state: String,
     /// How many attempts were begun, as far as is known.
     pub attempts: u32,
+    /// How many of them have failed and used up one of the hook's retries; the last one of a dead letter had none to use.
+    pub failures: u32,
     /// How the last one ended.
     pub result: Option<String>,
     /// When the last one ended.
@@ -139,6 +141,7 @@ impl Reader {
                 at: Timestamp::from_nanos(row.get(4)?),
                 state: row.get(5)?,
                 attempts: row.get(6)?,
+                failures: row.get(14)?,
                 result: row.get(7)?,
                 ended: moment(8)?,
                 next_try: moment(9)?,

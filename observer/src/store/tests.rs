@@ -19,6 +19,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::dialect::Memory;
 use crate::dialect::invocation::{Invocation, Strings};
+use crate::hook::Tried;
 use crate::time::Timestamp;
 use crate::tracker::{Lease4, Lease6, LeaseChange, Subject};
 
@@ -137,8 +138,8 @@ fn invocation(event: u64) -> Arc<Invocation> {
     })
 }
 
-fn call(event: u64, position: u16) -> NewCall {
-    NewCall {
+fn call(event: u64, position: u16) -> StoredCall {
+    StoredCall {
         id: CallId { event, position },
         hook: "log".into(),
         at: NOW,
@@ -146,6 +147,7 @@ fn call(event: u64, position: u16) -> NewCall {
         changes: true,
         subjects: vec![Subject::Lease4([192, 0, 2, 1].into())],
         invocation: invocation(event),
+        tried: Tried::default(),
     }
 }
 
@@ -171,7 +173,7 @@ fn outcome(attempt: u32, then: Then) -> Outcome {
 /// The names of calls and how many attempts may have been begun.
 fn calls(archive: &mut Archive) -> Vec<(u64, u16, u32)> {
     let calls = &archive.restored().calls;
-    calls.iter().map(|stored| (stored.call.id.event, stored.call.id.position, stored.attempts)).collect()
+    calls.iter().map(|stored| (stored.id.event, stored.id.position, stored.tried.attempts)).collect()
 }
 
 /// What sqlite3 would say: the first column of the first row.

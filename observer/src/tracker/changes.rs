@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::dhcpv6::IaKind;
 
-use super::{Lease4, Lease6, Tracker};
+use super::{Lease4, Lease6, Subject, Tracker};
 
 /// A change of what the tracker remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,20 @@ pub enum LeaseChange {
     },
     /// A DHCPv4 server by its identifier was heard for the first time.
     Server4(Ipv4Addr),
+}
+
+impl LeaseChange {
+    /// The lease that it is about.
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Put4(lease) => Some(Subject::Lease4(lease.address)),
+            Self::Gone4(address) => Some(Subject::Lease4(*address)),
+            Self::Put6(lease) => Some(Subject::of_lease6(lease)),
+            Self::Gone6 { is_prefix: true, address } => Some(Subject::Prefix6(*address)),
+            Self::Gone6 { is_prefix: false, address } => Some(Subject::Address6(*address)),
+            Self::Server4(_) => None,
+        }
+    }
 }
 
 /// Where a walk through the tables is, see [`Tracker::leases_from`]. The default is the beginning.

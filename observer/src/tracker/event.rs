@@ -168,7 +168,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    fn of_lease6(lease: &Lease6) -> Self {
+    pub(super) fn of_lease6(lease: &Lease6) -> Self {
         match lease.kind {
             IaKind::PrefixDelegation => Self::Prefix6(lease.address),
             IaKind::NonTemporary | IaKind::Temporary => Self::Address6(lease.address),

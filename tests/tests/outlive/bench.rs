@@ -14,6 +14,7 @@ use observer_tests::need::Need;
 use observer_tests::netns::Namespace;
 use observer_tests::observer::{Ended, Observer, binary, programs_by_links};
 use observer_tests::scratch::Scratch;
+use observer_tests::wait;
 
 /// How long a hook may take to be started.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -76,7 +77,8 @@ impl Bench {
     #[track_caller]
     pub fn assert_nothing_is_left(&self) {
         assert_eq!(self.pins(), [""; 0].map(PathBuf::from), "pins were left behind");
-        assert_eq!(self.programs(), 0, "programs were left behind");
+        // The kernel lets go of a link that nobody has any more a moment later.
+        wait::until("an end of the programs", SOON, || Ok((self.programs() == 0).then_some(()))).unwrap();
         let qdiscs = self.tc(&["qdisc", "show", "dev", self.cable.server.name]);
         assert!(!qdiscs.contains("clsact"), "a qdisc was left behind: {qdiscs}");
     }

@@ -5,4 +5,6 @@ mod bench;
 mod detached;
 mod gaps;
 mod killed;
+mod others;
+mod unstored;
 mod upgrade;

@@ -2,5 +2,7 @@
 
 mod away;
 mod bench;
+mod held;
 mod killed;
 mod letters;
+mod retries;

@@ -79,12 +79,20 @@ pub fn private_directory(path: &Path, owner: Option<Uid>) -> Result<(), PinError
 
 /// Gives an instance's directory, which is held, and those of its versions to another user. Nobody but us has a way to
 /// them, so they are what we have made.
-pub fn give_away(held: &File, path: &Path, owner: Uid) -> Result<(), PinError> {
+fn give_away(held: &File, path: &Path, owner: Uid) -> Result<(), PinError> {
     let failed = |source| PinError::Directory { path: path.to_owned(), source };
     for version in entries(path) {
         lchown(&version, Some(owner.as_raw()), None).map_err(failed)?;
     }
     fchown(held, Some(owner.as_raw()), None).map_err(failed)
+}
+
+/// A way to an instance's directory, which is held, that its owner to be can go too. That is itself, if it stays ours.
+pub fn hand_over(held: &File, path: &Path, owner: Option<Uid>) -> Result<PathBuf, PinError> {
+    let Some(owner) = owner else { return Ok(path.to_owned()) };
+    give_away(held, path, owner)?;
+    // The same directory for whoever has the descriptor, wherever else the path leads through.
+    Ok(PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())))
 }
 
 /// Makes an instance's directory and holds it until the process ends, however it ends. `None` when another process

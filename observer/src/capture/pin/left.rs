@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Map, MapData, MapInfo, PerCpuArray, RingBuf};
 use dhcp_observer_ebpf::{COUNTER_COUNT, Direction, maps};
 
+use super::Found;
 use super::bpffs;
 use super::name::{self, Held, LinkName};
 use super::state::State;
 use crate::capture::counters::Counters;
 use crate::capture::live::Attach;
+use crate::capture::rewind::{self, Rewound};
+use crate::frame::RingPlace;
 
 /// A version that was left.
 pub struct Left {
@@ -22,6 +25,8 @@ pub struct Left {
     pub state: Option<State>,
     /// What is in its ring, where it is not ours. `None` when it cannot be opened.
     pub ring: Option<RingBuf<MapData>>,
+    /// Whether it was set back to what is stored, where it is not ours.
+    pub rewound: Rewound,
     /// Whether its counters lie in the order of ours.
     same_counters: bool,
 }
@@ -46,8 +51,14 @@ pub struct LeftLink {
     pub same_attach: bool,
 }
 
-/// Everything that an instance's earlier observers left.
-pub fn find(instance: &Path, ours: &Path, attach: Attach) -> (Vec<Left>, LeftLinks) {
+/// Whether a ring is pinned by an instance.
+pub fn has_ring(instance: &Path, ring: u32) -> bool {
+    let rings = bpffs::entries(instance).into_iter().map(|version| version.join(maps::RING));
+    rings.filter_map(|pin| MapInfo::from_pin(pin).ok()).any(|info| info.id() == ring)
+}
+
+/// Everything that an instance's earlier observers left. `stored` is up to where what one of them read is stored.
+pub fn find(instance: &Path, ours: &Path, attach: Attach, stored: Option<RingPlace>) -> Found {
     let mut versions = Vec::new();
     let mut links = Vec::new();
     for directory in bpffs::entries(instance) {
@@ -60,6 +71,13 @@ pub fn find(instance: &Path, ours: &Path, attach: Attach) -> (Vec<Left>, LeftLin
         }
         let version = file_name(&directory);
         let is_ours = directory == ours;
+        // Before it is opened here: whoever reads a ring keeps its place in mind.
+        let rewound = match stored.filter(|_| !is_ours) {
+            Some(stored) => {
+                rewind::rewind(&directory.join(maps::RING), stored).unwrap_or(Rewound::Overwritten)
+            }
+            None => Rewound::NotNeeded,
+        };
         let same_attach = name::is_attached_by(&version, attach);
         links.extend(bpffs::entries(&directory).into_iter().filter_map(|path| {
             let name = LinkName::parse(&file_name(&path))?;
@@ -74,10 +92,11 @@ pub fn find(instance: &Path, ours: &Path, attach: Attach) -> (Vec<Left>, LeftLin
             },
             same_counters: name::same_counters(&version, &file_name(ours)),
             is_ours,
+            rewound,
             directory,
         });
     }
-    (versions, LeftLinks { links })
+    Found { left: versions, links: LeftLinks { links }, others: Vec::new() }
 }
 
 fn file_name(path: &Path) -> String {
@@ -95,6 +114,11 @@ pub struct LeftLinks {
 }
 
 impl LeftLinks {
+    /// Adds those of another instance.
+    pub fn extend(&mut self, others: Self) {
+        self.links.extend(others.links);
+    }
+
     /// The names that interfaces had by their indexes, for frames of interfaces that have gone.
     pub fn interfaces(&self) -> impl Iterator<Item = (u32, &str)> {
         self.links.iter().map(|link| (link.name.index, link.name.interface.as_str()))

@@ -11,11 +11,11 @@ pub mod bpffs;
 pub mod detach;
 pub mod left;
 pub mod name;
+pub mod others;
 pub mod state;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::Flock;
@@ -23,8 +23,10 @@ use nix::unistd::Uid;
 use thiserror::Error;
 
 use self::left::{Left, LeftLinks};
+use self::others::{Adopted, Other};
 use self::state::{State, StateMap};
 use super::live::Attach;
+use crate::frame::RingPlace;
 
 /// The maps that go on from one observer to the next. The last two know which datagrams have been begun.
 pub const MAPS: [&str; 4] =
@@ -110,6 +112,19 @@ pub struct Shelf {
     /// Whether the ring can be thrown away: not before the one that was left is known to be read.
     clear: bool,
     _lock: Flock<File>,
+    /// Of other instances that we go on with.
+    _adopted: Vec<Flock<File>>,
+}
+
+/// What observers before us have left.
+#[derive(Default)]
+pub struct Found {
+    /// By version.
+    pub left: Vec<Left>,
+    /// By interface.
+    pub links: LeftLinks,
+    /// What was found beside our own directory.
+    pub others: Vec<Other>,
 }
 
 impl Shelf {
@@ -119,25 +134,27 @@ impl Shelf {
         interfaces: &[String],
         attach: Attach,
         version: &str,
-    ) -> Result<(Self, Vec<Left>, LeftLinks), PinError> {
-        let ours = bpffs::prepare(&options.bpffs)?;
-        let instance = ours.join(instance(options.instance.as_deref(), interfaces)?);
+        stored: Option<RingPlace>,
+    ) -> Result<(Self, Found), PinError> {
+        let all = bpffs::prepare(&options.bpffs)?;
+        let namespace = bpffs::network_namespace().map_err(PinError::NetworkNamespace)?;
+        let instance = all.join(name::instance(namespace, options.instance.as_deref(), interfaces));
         let Some(lock) = bpffs::hold(&instance)? else { return Err(PinError::InUse { path: instance }) };
         let shown = instance.join(version);
-        let instance = match options.owner {
-            None => instance,
-            Some(owner) => {
-                bpffs::give_away(&lock, &instance, owner)?;
-                // The same directory for whoever has the descriptor, wherever else the path leads through.
-                PathBuf::from(format!("/proc/self/fd/{}", lock.as_raw_fd()))
-            }
-        };
+        let (adopted, others) = others::find(&all, &instance, namespace, stored, options.owner);
+        let instance = bpffs::hand_over(&lock, &instance, options.owner)?;
         let version = instance.join(version);
-        let (left, links) = left::find(&instance, &version, attach);
+        let mut found = Found { others, ..left::find(&instance, &version, attach, stored) };
+        for Adopted { path, .. } in &adopted {
+            let Found { left, links, .. } = left::find(path, &version, attach, stored);
+            found.left.extend(left);
+            found.links.extend(links);
+        }
         bpffs::private_directory(&version, options.owner.or_else(bpffs::almighty))?;
         let state = StateMap::make(&version)?;
-        let clear = left.is_empty();
-        Ok((Self { instance, version, shown, state, keep: options.keep, clear, _lock: lock }, left, links))
+        let (clear, keep) = (found.left.is_empty(), options.keep);
+        let _adopted = adopted.into_iter().map(|adopted| adopted.lock).collect();
+        Ok((Self { instance, version, shown, state, keep, clear, _lock: lock, _adopted }, found))
     }
 
     /// Where everything of this version is pinned.
@@ -171,10 +188,18 @@ impl Shelf {
     }
 }
 
-/// Removes an instance's directory that its observer has emptied, but could not remove. Nothing happens to one that is not
-/// empty, or not there.
-pub fn tidy(bpffs: &Path, instance: &str) {
-    let _ = fs::remove_dir(bpffs::ours(bpffs).join(instance));
+/// Removes the directories of this network namespace that an observer has emptied, its own and those that it went on with, but
+/// could not remove. Nothing happens to one that is not empty, or has an observer.
+pub fn tidy(bpffs: &Path) {
+    let Ok(namespace) = bpffs::network_namespace() else { return };
+    for path in bpffs::entries(&bpffs::ours(bpffs)) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&name::namespace_prefix(namespace))
+            && let Ok(_held) = bpffs::lock(&path)
+        {
+            let _ = fs::remove_dir(&path);
+        }
+    }
 }
 
 impl Drop for Shelf {

@@ -26,6 +26,30 @@ pub fn instance(network_namespace: u64, given: Option<&str>, interfaces: &[Strin
     name
 }
 
+/// The options by which `dhcp-observer detach` is about this instance, each with a blank before it; empty where its name does
+/// not tell, so that all are meant. `None` when it is one of another network namespace.
+pub fn detach_options(instance: &str, network_namespace: u64) -> Option<String> {
+    let what = instance.strip_prefix(&namespace_prefix(network_namespace))?;
+    let option = |(flag, value): (&str, &str)| Some(format!(" {flag} {}", quoted(&unescape(value)?)));
+    let options = if instance.len() > LONGEST {
+        None
+    } else if let Some(name) = what.strip_prefix("as_") {
+        option(("--instance", name))
+    } else {
+        what.strip_prefix("if_")?.split('+').map(|name| option(("--iface", name))).collect()
+    };
+    Some(options.unwrap_or_default())
+}
+
+/// A word as a shell takes it for one.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// What the names of a network namespace's instances begin with.
 pub fn namespace_prefix(network_namespace: u64) -> String {
     format!("net{network_namespace}_")
@@ -170,6 +194,17 @@ mod tests {
         let many: Vec<String> = (0..100).map(|number| format!("interface{number}")).collect();
         let (one, other) = (instance(1, None, &many), instance(1, None, &many[..99]));
         assert!(one.len() < 255 && one != other);
+    }
+
+    #[test]
+    fn the_name_of_an_instance_says_how_it_is_detached() {
+        let names = ["eth0.5".to_owned(), "a$b".to_owned()];
+        let options = |given, interfaces| detach_options(&instance(7, given, interfaces), 7).unwrap();
+        assert_eq!(options(None, &names[..]), " --iface 'a$b' --iface eth0.5");
+        assert_eq!(options(Some("it's mine"), &names), " --instance 'it'\\''s mine'");
+        assert_eq!(detach_options(&instance(7, None, &names), 70), None);
+        let many: Vec<String> = (0..100).map(|number| format!("interface{number}")).collect();
+        assert_eq!(options(None, &many), "");
     }
 
     #[test]

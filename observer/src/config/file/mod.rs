@@ -55,8 +55,8 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// `[capture]`
     pub capture: Capture,
-    /// What of the capture outlives the process; the command line alone says it.
-    pub pins: Option<pin::Options>,
+    /// `[pins]`
+    pub pins: Pins,
     /// `[[hook]]`, in their order.
     pub hooks: Vec<Hook>,
     /// `[server]`
@@ -107,6 +107,34 @@ impl Default for Capture {
             answers: Answers::default(),
             ebpf_log: log::LevelFilter::Off,
         }
+    }
+}
+
+/// `[pins]`: what of the capture outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pins {
+    /// Whether anything does.
+    pub enabled: bool,
+    /// Whether everything stays pinned and attached at a clean exit too.
+    pub keep: bool,
+    /// The observer's own name, where its interfaces do not tell it from others.
+    pub instance: Option<String>,
+    /// Where a bpffs is mounted.
+    pub bpffs: PathBuf,
+}
+
+impl Default for Pins {
+    fn default() -> Self {
+        let pin::Options { bpffs, instance, keep, owner: _ } = pin::Options::default();
+        Self { enabled: true, keep, instance, bpffs }
+    }
+}
+
+impl Pins {
+    /// How the capture is told, where anything is pinned.
+    pub fn options(&self) -> Option<pin::Options> {
+        let Self { enabled, keep, instance, bpffs } = self.clone();
+        enabled.then_some(pin::Options { bpffs, instance, keep, owner: None })
     }
 }
 
@@ -351,6 +379,7 @@ impl Config {
         let top = reader.top(table);
         let mut config = Self {
             interfaces: sections::interfaces(&top),
+            pins: top.table("pins").map(|section| sections::pins(&section)).unwrap_or_default(),
             capture: top.table("capture").map(|section| sections::capture(&section)).unwrap_or_default(),
             server: top.table("server").map(|section| sections::server(&section)).unwrap_or_default(),
             network: top

@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::reader::{At, Section};
 use super::value::{self, DURATION};
-use super::{Capture, Control, Daemon, Interface, Limits, Log, Server, Socket, Store};
+use super::{Capture, Control, Daemon, Interface, Limits, Log, Pins, Server, Socket, Store};
 use crate::capture::live::Attach;
 use crate::config::{HostnameFrom, KeaVersion, kea};
 use crate::control;
@@ -62,6 +62,32 @@ pub(super) fn capture(section: &Section<'_, '_>) -> Capture {
     };
     section.finish();
     capture
+}
+
+/// The longest name of an observer: it becomes a part of a directory's name.
+const LONGEST_INSTANCE: usize = 64;
+
+/// `[pins]`
+pub(super) fn pins(section: &Section<'_, '_>) -> Pins {
+    let defaults = Pins::default();
+    let is_name = |name: &&str| {
+        (1..=LONGEST_INSTANCE).contains(&name.len()) && !name.contains(|c: char| c.is_control())
+    };
+    let expected = format!("a name of {LONGEST_INSTANCE} octets at most");
+    let instance =
+        section.get("instance", &expected, |value| value.as_str().filter(is_name).map(str::to_owned));
+    let bpffs = section.get("bpffs", "an absolute path", value::absolute);
+    let pins = Pins {
+        enabled: section.boolean("enabled").unwrap_or(defaults.enabled),
+        keep: section.boolean("keep").unwrap_or(defaults.keep),
+        instance: instance.map(|found| found.value),
+        bpffs: bpffs.map_or(defaults.bpffs, |found| found.value),
+    };
+    if pins.keep && !pins.enabled {
+        section.wrong(section.at_of("keep"), "keep", "keeps nothing where enabled = false");
+    }
+    section.finish();
+    pins
 }
 
 /// `[server]`

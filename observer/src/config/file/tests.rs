@@ -34,6 +34,7 @@ fn the_example_is_sound_and_says_what_holds_without_it() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.capture, Capture::default());
+    assert_eq!(config.pins, Pins::default());
     assert_eq!(config.server, Server::default());
     assert_eq!(config.log, Log::default());
     assert_eq!(config.network.unanswered_after, network::Options::default().unanswered_after);
@@ -90,7 +91,8 @@ fn values_arrive() {
          timeout = 0\nkill_delay = 1.5\nretries = 4\nretry_delay = \"2s\"\nindependent = true\non_change = true\n\
          replay_on_start = true\nisolated = true\ndirectory = \"/tmp\"\nenvironment = {{ A = \"b c\", N = 7 }}\n\
          events = [\"lease4_renew\", \"commit\"]\n[limits]\nmax_hooks = 3\n[server]\nkea_version = \"3.0\"\n\
-         hostname = \"client\"\n[log]\nlevel = \"warn\"\n[capture]\nattach = \"xdp\"\nanswers = \"both\"\n"
+         hostname = \"client\"\n[log]\nlevel = \"warn\"\n[capture]\nattach = \"xdp\"\nanswers = \"both\"\n\
+         [pins]\nkeep = true\ninstance = \"lan 1\"\nbpffs = \"/run/bpf\"\n"
     )
     .replace("args = 1\n", "");
     let config = parse(&text).unwrap_or_else(|problems| panic!("{problems}"));
@@ -113,6 +115,9 @@ fn values_arrive() {
     assert_eq!(hook.dialect, DialectName::Kea);
     assert_eq!((config.limits.max_hooks, config.log.level), (3, LevelFilter::WARN));
     assert_eq!((config.capture.attach, config.capture.answers), (Attach::Xdp, Answers::Both));
+    let pins = config.pins.options().unwrap();
+    assert_eq!((pins.keep, pins.instance.as_deref()), (true, Some("lan 1")));
+    assert_eq!(pins.bpffs, Path::new("/run/bpf"));
 }
 
 #[test]
@@ -131,6 +136,9 @@ fn an_unknown_key_is_named_with_what_may_have_been_meant() {
 
 #[test]
 fn a_wrong_type_or_value_is_named_with_what_was_expected() {
+    check("[pins]\nbpffs = \"bpf\"\n", "7:9", &["pins: bpffs: found \"bpf\"", "absolute path"]);
+    check("[pins]\ninstance = \"\"\n", "7:12", &["pins: instance", "64 octets"]);
+    check("[pins]\nenabled = false\nkeep = true\n", "8:8", &["pins: keep", "enabled = false"]);
     check("timeout = \"soon\"\n", "6:11", &["hook \"a\": timeout: found \"soon\"", "\"60s\""]);
     check("nice = 20\n", "6:8", &["found 20", "from -20 to 19"]);
     check("nice = 99999999999999999999\n", "6:8", &["from -20 to 19"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::batch::Batches;
 use super::super::crew::Tool;
-use super::super::schedule::{Discipline, JobId, LaneId, LaneRules, Schedule};
+use super::super::schedule::{Discipline, JobId, LaneId, LaneRules, Schedule, Tried};
 use super::super::spec::{Mode, Spec};
 use super::super::stream::Stream;
 use super::wires::Wires;
@@ -19,14 +19,14 @@ pub(super) struct Task<I> {
     pub(super) hook: usize,
     pub(super) tag: I,
     pub(super) event: u64,
-    /// Attempts before this schedule, by an earlier life of the daemon.
-    pub(super) earlier_attempts: u32,
+    /// What was tried before this schedule, by earlier lives of the daemon.
+    pub(super) tried: Tried,
     pub(super) invocation: Arc<Invocation>,
 }
 
 impl<I> Task<I> {
     pub(super) fn shown_attempt(&self, attempt: u32) -> u32 {
-        self.earlier_attempts.saturating_add(attempt)
+        self.tried.attempts.saturating_add(attempt)
     }
 }
 
@@ -113,7 +113,7 @@ impl<I> Lane<I> {
     pub(super) fn running(&self) -> usize {
         match &self.engine {
             Engine::Exec => 0,
-            Engine::Batch(batches) => usize::from(!batches.present().0.is_empty()),
+            Engine::Batch(batches) => usize::from(!batches.present().is_empty()),
             Engine::Stream(stream, _) => stream.waiting(),
         }
     }

@@ -112,7 +112,8 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
             while batches.has_room()
                 && let Some((job, task)) = schedule.poll_handed(lane.id, now)
             {
-                batches.handle_call(now, Ride { job, task });
+                let tried = task.tried;
+                batches.handle_call(now, Ride { job, task }, tried);
             }
             let (id, hook, tool) = (lane.id, &lane.name, lane.tool);
             match batches.poll_command() {
@@ -145,7 +146,8 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
                     break;
                 }
                 let Some((job, task)) = schedule.poll_handed(lane.id, now) else { break };
-                stream.handle_call(task.event, Ride { job, task });
+                let (event, tried) = (task.event, task.tried);
+                stream.handle_call(event, Ride { job, task }, tried);
             }
             let id = lane.id;
             if lane.retired && schedule.is_lane_empty(id) {
@@ -267,8 +269,8 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
                         let verdict = self.schedule.handle_ended(job, at, ended);
                         if let (Some(verdict), Some((tag, event, attempt))) = (verdict, call) {
                             self.news.push_back(match verdict {
-                                Verdict::Again { at: next } => {
-                                    Progress::Again { hook, event, tag, attempt, ended, next }
+                                Verdict::Again { at: next, failures } => {
+                                    Progress::Again { hook, event, tag, attempt, failures, ended, next }
                                 }
                                 Verdict::Finished(finished) => {
                                     let (timed_out, gave_up) = (finished.timed_out, finished.gave_up);
@@ -303,29 +305,23 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
         match &mut lane.engine {
             Engine::Exec => {}
             Engine::Batch(batches) => {
-                let attempt = batches.present().1;
-                match batches.handle_ended(life, at, ended) {
-                    None => {}
-                    Some(batch::Verdict::Again(next)) => {
-                        let rides = batches.present().0.iter();
-                        let before = self.news.len();
-                        self.news.extend(rides.map(|ride| again(hook, ride, attempt, ended, next)));
-                        let retried = (self.news.len() - before) as u64;
-                        self.schedule.count(id, |counters| counters.retried += retried);
-                    }
-                    Some(batch::Verdict::Over { calls, timed_out, gave_up }) => {
-                        for ride in calls {
-                            self.schedule.handle_over(ride.job, gave_up);
-                            self.news.push_back(finished(
-                                hook,
-                                ride,
-                                attempt,
-                                ended,
-                                (timed_out, gave_up),
-                                at,
-                            ));
-                        }
-                    }
+                let Some(batch::Verdict { over, again: next, timed_out }) =
+                    batches.handle_ended(life, at, ended)
+                else {
+                    return;
+                };
+                for (batch::Member { call, attempts }, gave_up) in over {
+                    self.schedule.handle_over(call.job, gave_up);
+                    let (made, how) = (attempts.made, (timed_out, gave_up));
+                    self.news.push_back(finished(hook, call, made, ended, how, at));
+                }
+                if let Some(next) = next {
+                    let before = self.news.len();
+                    self.news.extend(batches.present().iter().map(|batch::Member { call, attempts }| {
+                        again(hook, call, (attempts.made, attempts.failures), ended, next)
+                    }));
+                    let retried = (self.news.len() - before) as u64;
+                    self.schedule.count(id, |counters| counters.retried += retried);
                 }
             }
             Engine::Stream(stream, wires) => {
@@ -338,8 +334,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
                 if let Some(next) = left.again {
                     let told = stream.oldest(left.told);
                     let before = self.news.len();
-                    self.news
-                        .extend(told.map(|flight| again(hook, &flight.call, flight.attempts, ended, next)));
+                    self.news.extend(told.map(|Flight { call, attempts, failures, .. }| {
+                        again(hook, call, (*attempts, *failures), ended, next)
+                    }));
                     let retried = (self.news.len() - before) as u64;
                     self.schedule.count(id, |counters| counters.retried += retried);
                     let (waiting, seconds) = (stream.waiting(), next.since(at).as_secs_f64());
@@ -422,12 +419,12 @@ fn signalled<I>(staff: &mut Staff, run: Run, child: &Child<I>, signal: signal::S
 fn again<I: Clone>(
     hook: &Arc<str>,
     ride: &Ride<I>,
-    attempt: u32,
+    (attempt, failures): (u32, u32),
     ended: Ended,
     next: Timestamp,
 ) -> Progress<I> {
     let (tag, attempt) = (ride.task.tag.clone(), ride.task.shown_attempt(attempt));
-    Progress::Again { hook: Arc::clone(hook), event: ride.task.event, tag, attempt, ended, next }
+    Progress::Again { hook: Arc::clone(hook), event: ride.task.event, tag, attempt, failures, ended, next }
 }
 
 fn finished<I>(
@@ -445,10 +442,9 @@ fn finished<I>(
 
 /// The calls of the present batch as lines.
 fn rendered<I>(batches: &Batches<Ride<I>>) -> Vec<u8> {
-    let (rides, attempt) = batches.present();
     let mut lines = Vec::new();
-    for Ride { task, .. } in rides {
-        json::write_call(&mut lines, &task.invocation, task.event, task.shown_attempt(attempt));
+    for batch::Member { call: Ride { task, .. }, attempts } in batches.present() {
+        json::write_call(&mut lines, &task.invocation, task.event, task.shown_attempt(attempts.made));
     }
     lines
 }

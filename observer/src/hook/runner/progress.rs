@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::schedule::{Ended, Refusal};
+use super::super::schedule::{Ended, Refusal, Tried};
 use crate::dialect::invocation::Invocation;
 use crate::time::Timestamp;
 
@@ -15,10 +15,8 @@ pub struct Call<K, I> {
     pub subjects: Vec<K>,
     /// The caller's own.
     pub tag: I,
-    /// 0 for a new call, and how often it was tried before for one that an earlier life of the daemon left behind.
-    pub earlier_attempts: u32,
-    /// How many of these are known to have failed and count against the hook's retries.
-    pub earlier_failures: u32,
+    /// What earlier lives of the daemon have tried of it; nothing of a new call.
+    pub tried: Tried,
     /// What is run, or told.
     pub invocation: Arc<Invocation>,
 }
@@ -51,6 +49,8 @@ pub enum Progress<I> {
         tag: I,
         /// The attempt that ended.
         attempt: u32,
+        /// How many attempts have used up one of the configured retries by now.
+        failures: u32,
         /// How.
         ended: Ended,
         /// The earliest moment of the next attempt.

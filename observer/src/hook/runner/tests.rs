@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::super::program::resolve_program;
-use super::super::schedule::{Ended, LaneLimits, Refusal, Step};
+use super::super::schedule::{Ended, LaneLimits, Refusal, Step, Tried};
 use super::super::scratch::{Ear, Scratch};
 use super::super::spawn::{Output, seal_descriptors};
 use super::*;
@@ -66,7 +66,7 @@ fn invocation(environment: &[&[u8]]) -> Invocation {
 
 fn call(hook: usize, subject: u32, tag: u32, environment: &[&[u8]]) -> Call<u32, u32> {
     let invocation = Arc::new(invocation(environment));
-    Call { hook, subjects: vec![subject], tag, earlier_attempts: 0, earlier_failures: 0, invocation }
+    Call { hook, subjects: vec![subject], tag, tried: Tried::default(), invocation }
 }
 
 /// An event with these calls, whose number is the tag of the first.
@@ -369,17 +369,18 @@ async fn draining_waits_for_everything_and_keeps_the_deadlines() {
 async fn an_event_left_by_an_earlier_life_counts_its_attempts_on() {
     let scratch = Scratch::new();
     let script = scratch.script("hook", "#!/bin/sh\necho $OBSERVER_ATTEMPT >>${0%/*}/seen\nexit 3\n");
-    // Three of the four are known to have failed.
+    // Three of the seven are known to have failed.
     let mut hooks = hooks_with(&script, LaneLimits { retries: 4, ..LIMITS }, Output::Ours);
-    submit_calls(&mut hooks, vec![Call { earlier_attempts: 4, earlier_failures: 3, ..call(0, 0, 42, &[]) }]);
-    assert!(matches!(next(&mut hooks).await, Progress::Started { tag: 42, attempt: 5, .. }));
+    submit_calls(&mut hooks, vec![Call { tried: Tried { attempts: 7, failures: 3 }, ..call(0, 0, 42, &[]) }]);
+    assert!(matches!(next(&mut hooks).await, Progress::Started { tag: 42, attempt: 8, .. }));
     let again = next(&mut hooks).await;
-    let Progress::Again { tag: 42, attempt: 5, ended: Ended::Exited(3), next: due, .. } = again else {
+    let Progress::Again { tag: 42, attempt: 8, failures: 4, ended: Ended::Exited(3), next: due, .. } = again
+    else {
         panic!("{again:?}")
     };
     hooks.handle_timeout(due);
     assert_eq!(ending(&mut hooks).await, (Ended::Exited(3), true));
-    assert_eq!(scratch.text("seen"), "5\n6\n");
+    assert_eq!(scratch.text("seen"), "8\n9\n");
 }
 
 #[tokio::test]

@@ -5,13 +5,23 @@ use std::time::Duration;
 use super::ended::Ended;
 use super::limits::{self, FIRST_START_DELAY, LONGEST_START_DELAY, LaneLimits, START_ATTEMPTS};
 
-/// The attempts at one job, or at one batch of them.
+/// What earlier lives of the daemon have tried of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// How many attempts were begun, or may have been.
+    pub attempts: u32,
+    /// How many of them have failed and used up one of the configured retries. One that was cut off by our own end is not
+    /// among them: nobody knows that it would have failed.
+    pub failures: u32,
+}
+
+/// The attempts at one job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::hook) struct Attempts {
     /// Attempts so far.
     pub(in crate::hook) made: u32,
     /// Failed attempts that used up one of the configured retries.
-    failures: u32,
+    pub(in crate::hook) failures: u32,
     /// Attempts in a row that the system refused for want of something.
     refusals: u32,
 }
@@ -31,9 +41,9 @@ pub(in crate::hook) enum Next {
 }
 
 impl Attempts {
-    /// Goes on where an earlier life ended, with so many failures.
-    pub(in crate::hook) fn after(failures: u32) -> Self {
-        Self { failures, ..Self::default() }
+    /// Goes on with the retries that earlier lives have left.
+    pub(in crate::hook) fn after(tried: Tried) -> Self {
+        Self { failures: tried.failures, ..Self::default() }
     }
 
     /// One more is made. Gives its number, from 1.
@@ -76,9 +86,9 @@ mod tests {
             attempts.started();
             attempts.ended(&limits, Ended::Exited(1), false)
         };
-        // Three attempts are allowed.
+        // Three attempts are allowed. One that a crash interrupted is not known to have failed, however many those are.
         for (failures, more) in [(0, 3), (1, 2), (2, 1), (9, 1)] {
-            let mut attempts = Attempts::after(failures);
+            let mut attempts = Attempts::after(Tried { attempts: 7, failures });
             let made = (1..).find(|_| fails(&mut attempts) == Next::Over { gave_up: true });
             assert_eq!(made, Some(more), "{failures}");
         }

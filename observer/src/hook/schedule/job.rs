@@ -59,6 +59,8 @@ pub enum Verdict<T> {
     Again {
         /// The earliest moment of the next attempt.
         at: Timestamp,
+        /// How many attempts have used up one of the configured retries by now, those of earlier lives included.
+        failures: u32,
     },
     /// The job is over and its subjects are free.
     Finished(Finished<T>),

@@ -30,6 +30,7 @@ mod withdraw;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 
+pub use attempts::Tried;
 pub(in crate::hook) use attempts::{Attempts, Next};
 pub use counters::Counters;
 pub use ended::{Ended, Step};
@@ -148,24 +149,24 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
     ) -> Vec<(T, Refusal)> {
         self.handle_event_again(
             at,
-            calls.into_iter().map(|(lane, subjects, payload)| (lane, subjects, 0, payload)),
+            calls.into_iter().map(|(lane, subjects, payload)| (lane, subjects, Tried::default(), payload)),
         )
     }
 
-    /// The same for calls of which so many attempts are known to have failed before: as many of their retries are used up.
+    /// The same for calls that earlier lives have tried: their failures count.
     pub fn handle_event_again(
         &mut self,
         at: Timestamp,
-        calls: impl IntoIterator<Item = (LaneId, Vec<K>, u32, T)>,
+        calls: impl IntoIterator<Item = (LaneId, Vec<K>, Tried, T)>,
     ) -> Vec<(T, Refusal)> {
         let mut refused = Vec::new();
         let mut accepted: Vec<(LaneId, JobId)> = Vec::new();
-        for (lane, subjects, failures, payload) in calls {
+        for (lane, subjects, tried, payload) in calls {
             match self.admit(lane, &subjects) {
                 Ok(independent) => {
                     let id = self.enter(at, lane, subjects, payload);
                     if let Some(job) = self.jobs.get_mut(&id) {
-                        job.attempts = Attempts::after(failures);
+                        job.attempts = Attempts::after(tried);
                     }
                     if independent {
                         self.unblock(id);
@@ -336,7 +337,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         self.running -= 1;
         lane.running -= 1;
         let next = job.attempts.ended(&lane.rules.limits, ended, timed_out);
-        let lane_id = job.lane;
+        let (lane_id, failures) = (job.lane, job.attempts.failures);
         let at = match next {
             Next::Soon(wait) => {
                 job.phase = Phase::Ready;
@@ -361,7 +362,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Schedule<K, T> {
         });
         if let Some(at) = at {
             self.note_queued(lane_id);
-            return Some(Verdict::Again { at });
+            return Some(Verdict::Again { at, failures });
         }
         let gave_up = next == Next::Over { gave_up: true };
         self.count(lane_id, |counters| counters.gave_up += u64::from(gave_up));

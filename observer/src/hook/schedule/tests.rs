@@ -246,7 +246,7 @@ fn attempts(retries: u32, endings: &[Ended]) -> (u32, bool, Vec<u128>) {
             schedule.handle_started(id, now);
         }
         match schedule.handle_ended(id, now, ended).unwrap() {
-            Verdict::Again { at } => {
+            Verdict::Again { at, .. } => {
                 assert_eq!(schedule.poll_command(), None, "not yet, nor the next of the subject");
                 assert_eq!(schedule.poll_timeout(), Some(at));
                 waits.push(at.since(now).as_millis());
@@ -307,7 +307,11 @@ fn a_late_kill_names_its_own_attempt() {
     schedule.handle_timeout(at(60));
     assert_eq!(schedule.poll_command(), Some(Command::Terminate { job: id, attempt: 1 }));
     let verdict = schedule.handle_ended(id, at(60), Ended::Exited(0));
-    assert_eq!(verdict, Some(Verdict::Again { at: at(61) }), "an orderly exit on SIGTERM is still a failure");
+    assert_eq!(
+        verdict,
+        Some(Verdict::Again { at: at(61), failures: 1 }),
+        "an orderly exit on SIGTERM is still a failure"
+    );
     schedule.handle_timeout(at(61));
     assert_eq!(
         schedule.poll_command(),

@@ -20,7 +20,7 @@ fn at(seconds: i64) -> Timestamp {
 fn stream(limits: LaneLimits, events: &[u64]) -> Stream<u64> {
     let mut stream = Stream::new(limits, 100);
     for &event in events {
-        stream.handle_call(event, event);
+        stream.handle_call(event, event, Tried::default());
     }
     stream
 }
@@ -49,7 +49,7 @@ fn what_the_process_was_not_told_can_be_taken_back() {
     let life = start(&mut stream, at(0));
     assert_eq!(told(&mut stream, at(0)), [(10, 1), (20, 1)]);
     for event in [30, 40, 50] {
-        stream.handle_call(event, event);
+        stream.handle_call(event, event, Tried::default());
     }
     assert_eq!(stream.withdraw(|call| [20, 30, 50].contains(call)), [30, 50], "it knows of 20");
     assert_eq!(told(&mut stream, at(0)), [(40, 1)]);
@@ -86,7 +86,7 @@ fn a_line_acknowledges_the_oldest_or_the_event_that_it_names() {
 fn several_calls_of_one_event_are_acknowledged_by_age() {
     let mut stream = Stream::new(LIMITS, 100);
     for call in ["first", "second"] {
-        stream.handle_call(7, call);
+        stream.handle_call(7, call, Tried::default());
     }
     let Some(Command::Start { life }) = stream.poll_command(at(0)) else { panic!() };
     stream.handle_started(life);
@@ -110,9 +110,9 @@ fn what_the_process_was_not_told_cannot_be_acknowledged() {
 #[test]
 fn the_window_bounds_what_is_in_flight() {
     let mut stream = Stream::new(LIMITS, 2);
-    stream.handle_call(1, 1_u64);
+    stream.handle_call(1, 1_u64, Tried::default());
     assert!(stream.has_room());
-    stream.handle_call(2, 2);
+    stream.handle_call(2, 2, Tried::default());
     assert!(!stream.has_room());
     start(&mut stream, at(0));
     told(&mut stream, at(0));
@@ -212,6 +212,25 @@ fn only_the_oldest_uses_up_its_retries() {
     assert_eq!(gave_up, [vec![], vec![(1, 2)], vec![], vec![(2, 4)]]);
     start(&mut stream, now);
     assert_eq!(told(&mut stream, now), [(3, 5)]);
+}
+
+#[test]
+fn calls_that_were_tried_in_an_earlier_life_have_fewer_retries_left() {
+    let mut stream = Stream::new(LaneLimits { retries: 2, ..LIMITS }, 100);
+    for (event, failures) in [(1, 2), (2, 1), (3, 0)] {
+        stream.handle_call(event, event, Tried { attempts: 9, failures });
+    }
+    let mut now = at(0);
+    let mut gave_up = Vec::new();
+    while !stream.is_empty() {
+        let life = start(&mut stream, now);
+        told(&mut stream, now);
+        let left = stream.handle_ended(life, now, Ended::Exited(1)).unwrap();
+        gave_up.push(left.gave_up.iter().map(|flight| flight.call).collect::<Vec<_>>());
+        now = left.again.unwrap_or(now);
+        stream.handle_timeout(now);
+    }
+    assert_eq!(gave_up, [vec![1], vec![], vec![2], vec![], vec![], vec![3]]);
 }
 
 #[test]

@@ -1,2 +1,2 @@
--- How many attempts there had been when somebody had the call made again: its retries begin anew with the next one.
-ALTER TABLE outbox ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0;
+-- How many attempts have used up one of the hook's configured retries; none, when somebody had the call made again since.
+ALTER TABLE outbox ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;

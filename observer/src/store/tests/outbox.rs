@@ -17,9 +17,9 @@ fn what_was_not_over_is_there_again_with_more_attempts() {
     let call = |event| CallId { event, position: 0 };
     store.ended(call(1), outcome(1, Then::Done));
     store.started(call(2), 1);
-    store.ended(call(3), outcome(1, Then::Again(NOW)));
+    store.ended(call(3), outcome(1, Then::Again { at: NOW, failures: 1 }));
     store.ended(call(4), outcome(3, Then::Dead));
-    store.ended(call(5), outcome(2, Then::Again(NOW)));
+    store.ended(call(5), outcome(2, Then::Again { at: NOW, failures: 1 }));
     store.started(call(5), 3);
     // This life ends without a word.
     drop(store);
@@ -34,6 +34,36 @@ fn what_was_not_over_is_there_again_with_more_attempts() {
     let mut archive = open(scratch.path());
     assert_eq!(calls(&mut archive), [(2, 0, 2), (3, 0, 3), (5, 0, 4), (6, 0, 2)]);
     assert!(archive.restored().clean && !archive.restored().rebooted);
+}
+
+#[test]
+fn how_often_a_call_has_failed_is_known_in_the_next_life() {
+    let scratch = Scratch::new();
+    let mut store = start(open(scratch.path()));
+    for id in 1..=3 {
+        put(&mut store, change(id));
+    }
+    let call = |event| CallId { event, position: 0 };
+    let failed = |failures| Then::Again { at: NOW, failures };
+    for attempt in 1..=2 {
+        store.started(call(1), attempt);
+        store.ended(call(1), outcome(attempt, failed(attempt)));
+    }
+    store.started(call(1), 3);
+    store.started(call(2), 1);
+    for attempt in 1..=2 {
+        store.ended(call(3), outcome(attempt, failed(attempt)));
+    }
+    store.ended(call(3), outcome(3, Then::Dead));
+    drop(store);
+    let tried = |archive: &mut Archive| -> Vec<_> {
+        archive.restored().calls.iter().map(|call| (call.id.event, call.tried)).collect()
+    };
+    let known = |attempts, failures| Tried { attempts, failures };
+    assert_eq!(tried(&mut open(scratch.path())), [(1, known(3, 2)), (2, known(1, 0))]);
+    // Whoever wants a dead letter again wants it with all its retries.
+    assert_eq!(Reader::open(scratch.path()).unwrap().ask(Action::Replay, 3).unwrap(), 1);
+    assert_eq!(tried(&mut open(scratch.path()))[2], (3, known(4, 0)));
 }
 
 #[test]
@@ -109,9 +139,12 @@ fn a_queue_that_is_full_gives_changes_back() {
 fn gaps_are_kept() {
     let scratch = Scratch::new();
     let mut store = start(open(scratch.path()));
-    let gap = Gap { from: NOW, until: NOW + Duration::from_secs(1), why: "ring full".to_owned() };
-    put(&mut store, Change { gaps: vec![gap], ..Change::default() });
+    let until = |second| NOW + Duration::from_secs(second);
+    let gaps = (1..=120).map(|second| Gap { from: NOW, until: until(second), why: "ring full".to_owned() });
+    put(&mut store, Change { gaps: gaps.collect(), ..Change::default() });
     store.close();
+    let known = std::mem::take(&mut open(scratch.path()).restored().gaps);
+    assert_eq!(known, (21..=120).map(|second| (NOW, until(second))).collect::<Vec<_>>());
     assert_eq!(
         sql::<String>(&scratch, "SELECT why || (until_ns - from_ns) FROM gaps"),
         "ring full1000000000"

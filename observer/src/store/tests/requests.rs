@@ -61,7 +61,7 @@ fn a_running_daemon_hears_what_is_asked() {
     assert_eq!(reader.ask(Action::Drop, 4).unwrap(), 0, "it runs");
     assert_eq!(reader.ask(Action::Replay, 1).unwrap(), 1);
     let again = |event, attempts| {
-        Report::Replay(vec![StoredCall { call: call(event, 0), attempts, replayed: attempts }])
+        Report::Replay(vec![StoredCall { tried: Tried { attempts, failures: 0 }, ..call(event, 0) }])
     };
     assert_eq!(report(&mut store), again(1, 1));
     assert_eq!(reader.ask(Action::Replay, 2).unwrap(), 1);
@@ -99,6 +99,8 @@ fn a_call_that_nobody_wants_and_somebody_has_runs() {
     store.withdraw(id(1));
     put(&mut store, Change::default());
     assert_eq!(reader.states(1).unwrap(), [(id(0), "running".to_owned())].into());
+    let attempts = "SELECT attempts FROM outbox WHERE call = 65536";
+    assert_eq!(sql::<u32>(&scratch, attempts), 1, "after a crash the next one is the second");
     store.ended(id(0), outcome(1, Then::Done));
     put(&mut store, Change::default());
     assert_eq!(reader.states(1).unwrap(), [(id(0), "done".to_owned())].into());
@@ -112,16 +114,16 @@ fn retries_begin_anew_with_a_replay() {
     let reader = Reader::open(scratch.path()).unwrap();
     assert_eq!(reader.ask(Action::Replay, 2).unwrap(), 1);
     let Report::Replay(again) = report(&mut store) else { panic!("no replay") };
-    assert_eq!((again[0].attempts, again[0].failures()), (3, 0));
+    assert_eq!(again[0].tried, Tried { attempts: 3, failures: 0 });
     let id = CallId { event: 2, position: 0 };
     store.started(id, 4);
-    store.ended(id, outcome(4, Then::Again(NOW)));
+    store.ended(id, outcome(4, Then::Again { at: NOW, failures: 1 }));
     store.started(id, 5);
     put(&mut store, Change::default());
     store.close();
     let mut archive = open(scratch.path());
-    let left = archive.restored().calls.iter().find(|stored| stored.call.id == id).unwrap();
-    assert_eq!((left.attempts, left.failures()), (5, 1), "of the fifth it is not known");
+    let left = archive.restored().calls.iter().find(|stored| stored.id == id).unwrap();
+    assert_eq!(left.tried, Tried { attempts: 5, failures: 1 }, "of the fifth it is not known");
 }
 
 #[test]

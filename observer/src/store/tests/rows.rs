@@ -39,7 +39,10 @@ fn a_call_comes_back_exactly() {
     put(&mut store, change(1));
     store.close();
     let mut archive = open(scratch.path());
-    assert_eq!(archive.restored().calls, [StoredCall { call: call(1, 0), attempts: 1, replayed: 0 }]);
+    assert_eq!(
+        archive.restored().calls,
+        [StoredCall { tried: Tried { attempts: 1, failures: 0 }, ..call(1, 0) }]
+    );
 }
 
 #[test]

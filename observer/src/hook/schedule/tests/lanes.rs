@@ -143,7 +143,10 @@ fn later_hooks_wait_for_retries_too() {
     let second = schedule.add_lane(rules(LIMITS), None);
     schedule.handle_event(at(0), [(first, vec!["a"], 1), (second, vec!["a"], 2)]);
     assert_eq!(starts(&mut schedule, at(0)), [1]);
-    assert_eq!(schedule.handle_ended(JobId(0), at(0), Ended::Exited(1)), Some(Verdict::Again { at: at(1) }));
+    assert_eq!(
+        schedule.handle_ended(JobId(0), at(0), Ended::Exited(1)),
+        Some(Verdict::Again { at: at(1), failures: 1 })
+    );
     assert_eq!(starts(&mut schedule, at(0)), [0_u32; 0]);
     schedule.handle_timeout(at(1));
     assert_eq!(starts(&mut schedule, at(1)), [1]);

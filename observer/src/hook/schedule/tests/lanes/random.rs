@@ -205,7 +205,7 @@ fn live_through(seed: u64) {
                     let number = attempt.number;
                     active.remove(&job);
                     match schedule.handle_ended(job, now, ended).unwrap() {
-                        Verdict::Again { at } => assert!(at >= now, "seed {seed}"),
+                        Verdict::Again { at, .. } => assert!(at >= now, "seed {seed}"),
                         Verdict::Finished(_) => {
                             model.calls[number].over = true;
                             finished += 1;
