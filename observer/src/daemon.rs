@@ -9,12 +9,12 @@ mod status;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 use tokio::sync::mpsc;
-use tokio::sync::oneshot::error::TryRecvError;
 use tracing::{error, info, warn};
 
 use crate::capabilities;
@@ -28,7 +28,6 @@ use crate::config::file::Config;
 use crate::control::{Doors, Question};
 use crate::deliver::Delivery;
 use crate::drive::Driver;
-use crate::hook::spawner::Gone;
 use crate::logging::Repeats;
 use crate::render;
 use crate::seed;
@@ -82,6 +81,8 @@ pub struct Signals {
     pub stop: mpsc::Receiver<()>,
     /// To read the configuration again.
     pub reload: mpsc::Receiver<()>,
+    /// Whether the process that starts hooks has ended; whoever says so has given two words to end.
+    pub orphaned: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -162,42 +163,46 @@ pub async fn run(
         daemon.delivery.hold_ends();
     }
     daemon.links()?;
-    // What the store makes from here on is its user's.
+    // Its files are for root, and what the store makes from here on is its user's.
+    let seed = seed::read_all(&daemon.config.server.seed)?;
     let as_user = separate.as_ref().map(Separate::files).transpose()?;
-    let begun = daemon.begin(archive, start, &mut signals.stop).await;
+    let begun = daemon.begin(archive, seed, start, &mut signals.stop).await;
     drop(as_user);
-    let mut gone = None;
+    // Everything is open, and no frame has been looked at yet.
+    let needs = daemon.capture.needs();
+    let given_up = match separate {
+        Some(separate) => separate.drop_privileges(needs),
+        None => capabilities::give_up_all_but(needs).context("privileges cannot be given up"),
+    };
+    if let Err(error) = given_up {
+        // And none will be. Those that an earlier observer's programs have taken are the next one's.
+        if daemon.capture.is_continued() {
+            daemon.capture.keep();
+        }
+        daemon.capture.detach();
+        return Err(error);
+    }
     let outcome = match begun {
         Ok(true) => {
-            // Everything is open, and no frame has been looked at yet.
-            let needs = daemon.capture.needs();
-            let given_up = match separate {
-                Some(separate) => separate.drop_privileges(needs).map(|heard| gone = Some(heard)),
-                None => capabilities::give_up_all_but(needs).context("privileges cannot be given up"),
-            };
-            if let Err(error) = given_up {
-                // Not one frame is looked at. Those that an earlier observer's programs have taken are the next one's.
-                if daemon.capture.is_continued() {
-                    daemon.capture.keep();
-                }
-                daemon.capture.detach();
-                return Err(error);
-            }
             let observing = format!("observing {}", daemon.config.interface_names());
             info!("ready: {observing}");
             supervise::ready(&observing);
-            daemon.observe(&mut signals, &mut reload, &mut questions, gone.as_mut()).await
+            daemon.observe(&mut signals, &mut reload, &mut questions).await
         }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
     supervise::stopping();
-    let waits = gone.is_none_or(|mut gone| gone.try_recv().is_err_and(|error| error == TryRecvError::Empty));
-    if !waits {
+    if signals.orphaned.load(Ordering::Relaxed) {
         // As after any other death: the next one misses nothing.
         daemon.capture.keep();
     }
-    daemon.finish(&mut signals.stop, waits).await;
+    daemon.finish(&mut signals.stop).await;
+    if signals.orphaned.load(Ordering::Relaxed) {
+        bail!(
+            "the process that starts hooks has ended: calls that it did not make are made after the next start"
+        );
+    }
     outcome
 }
 
@@ -256,7 +261,6 @@ impl Daemon {
         signals: &mut Signals,
         reload: &mut Reload<'_>,
         questions: &mut mpsc::Receiver<Question>,
-        mut gone: Option<&mut Gone>,
     ) -> Result<()> {
         let mut watchdog = supervise::watchdog().map(tokio::time::interval);
         let mut check = tokio::time::interval(CHECK);
@@ -269,9 +273,6 @@ impl Daemon {
             tokio::select! {
                 biased;
                 _ = signals.stop.recv() => return Ok(()),
-                () = separate::gone(gone.as_deref_mut()) => {
-                    bail!("the process that starts hooks has ended: calls that it did not make are made after the next start");
-                }
                 Some(()) = signals.reload.recv() => self.reload(reload)?,
                 _ = check.tick() => {
                     self.report_losses();
@@ -435,8 +436,8 @@ impl Daemon {
     }
 
     /// Detaches, handles what was captured until then, lets hooks end, tells the totals. With `--keep` frames still come:
-    /// they are the next observer's. Hooks are waited for where `waits`.
-    async fn finish(mut self, stop: &mut mpsc::Receiver<()>, waits: bool) {
+    /// they are the next observer's.
+    async fn finish(mut self, stop: &mut mpsc::Receiver<()>) {
         let kept = self.capture.detach();
         let rest = loop {
             match self.turn() {
@@ -458,7 +459,6 @@ impl Daemon {
         }
         let is_stored = self.delivery.pending() == 0;
         if let Some(hooks) = self.delivery.hooks()
-            && waits
             && !(hooks.is_idle() && is_stored)
         {
             info!("detached; waiting for {} running and {} queued hooks", hooks.running(), hooks.queued());

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{EventIds, Events, EventsAction};
 use crate::dialect::invocation::{Invocation, Strings};
-use crate::store::{Action, Listed, Reader};
+use crate::store::{self, Action, Listed, Reader};
 use crate::time::Timestamp;
 
 /// How often it is looked for something new.
@@ -33,6 +33,15 @@ const DONE: &str = "done";
 ///
 /// When there is no database, it cannot be read or written, or standard output cannot be written.
 pub fn run(options: &Events) -> Result<()> {
+    let state = match &options.action {
+        None => &options.store,
+        Some(EventsAction::Replay(which) | EventsAction::Drop(which)) => &which.store,
+    };
+    // Where there is nothing, who opens it says so.
+    if state.state_dir.exists() {
+        let name = || format!("cannot become the owner of {}", state.state_dir.display());
+        store::become_owner(&state.state_dir).with_context(name)?;
+    }
     match &options.action {
         None => show(options, &mut io::stdout().lock()),
         Some(EventsAction::Replay(which)) => replay(which),

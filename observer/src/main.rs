@@ -6,8 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use dhcp_observer::capture::{check, pin};
 use dhcp_observer::cli::{self, Check, Cli, Command as Verb, Detach, Live, MergeError, Replay, Status};
@@ -20,7 +21,7 @@ use dhcp_observer::deliver::Delivery;
 use dhcp_observer::dispatch::Dispatch;
 use dhcp_observer::frame::Interface;
 use dhcp_observer::hook::Hooks;
-use dhcp_observer::hook::spawner::{self, Rules, Spawner};
+use dhcp_observer::hook::spawner::{self, Gone, Rules, Spawner};
 use dhcp_observer::logging::{Format, Log};
 use dhcp_observer::{events, hook, render, replay, seed, user};
 use tokio::runtime::{self, Runtime};
@@ -137,14 +138,17 @@ fn run_live(options: Live) -> Result<()> {
     let log = Log::start(config.log.level, config.log.format)?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
-    let (mut spawner, mut steward, mut separate) = (None, None, None);
+    let (mut spawner, mut steward, mut separate, mut gone) = (None, None, None, None);
     if let Some(run_as) = config.daemon.run_as.take_if(|run_as| run_as.user != us) {
+        if us != 0 {
+            bail!("this process cannot become user {}: --user needs root", run_as.user);
+        }
         check::privilege()?;
-        let (starts, stays, gone, text) = spawner::start(spawner_command)?;
+        let (starts, stays, ends, text) = spawner::start(spawner_command)?;
         // Whoever runs the hooks has read them at another moment than we.
         config = options.config_of(text.as_ref(), true)?;
         (spawner, steward) = (Some(starts), Some(Rc::new(stays)));
-        separate = Some(Separate { run_as, gone });
+        (separate, gone) = (Some(Separate { run_as }), Some(ends));
     }
     let server = server(&config)?;
     let print = options.output.invocations;
@@ -158,7 +162,7 @@ fn run_live(options: Live) -> Result<()> {
         }
     };
     let outcome = event_loop()?.block_on(async {
-        let signals = signals()?;
+        let signals = signals(gone)?;
         let reload = Reload { read, set_level: Box::new(|level| log.set_level(level)) };
         let (limits, hooks) = (config.limits.into(), config.clone());
         let open = |clock| open_delivery(&hooks, print, limits, clock, spawner);
@@ -204,13 +208,26 @@ fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
     Ok(())
 }
 
-/// A word for each SIGINT or SIGTERM, and one for any number of SIGHUP that were not heeded yet.
-fn signals() -> Result<Signals> {
+/// A word for each SIGINT or SIGTERM, and one for any number of SIGHUP that were not heeded yet. When the spawner has ended,
+/// nothing is waited for.
+fn signals(gone: Option<Gone>) -> Result<Signals> {
     let (stopping, stop) = mpsc::channel(2);
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         let mut signals = signal(kind).context("signals cannot be received")?;
         let sender = stopping.clone();
         tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(()).await.is_ok() {} });
+    }
+    let orphaned = Arc::new(AtomicBool::new(false));
+    if let Some(gone) = gone {
+        let orphaned = Arc::clone(&orphaned);
+        tokio::spawn(async move {
+            // With a word or without.
+            let _ = gone.await;
+            orphaned.store(true, Ordering::Relaxed);
+            for _ in 0..2 {
+                let _ = stopping.send(()).await;
+            }
+        });
     }
     let (reloading, reload) = mpsc::channel(1);
     let mut signals = signal(SignalKind::hangup()).context("signals cannot be received")?;
@@ -220,7 +237,7 @@ fn signals() -> Result<Signals> {
             let _ = reloading.try_send(());
         }
     });
-    Ok(Signals { stop, reload })
+    Ok(Signals { stop, reload, orphaned })
 }
 
 fn run_detach(options: &Detach) -> Result<()> {
@@ -245,7 +262,9 @@ fn run_status(options: &Status) -> Result<()> {
         serde_json::to_writer_pretty(&mut out, &status)?;
         writeln!(out)?;
     } else {
-        write!(out, "{status}")?;
+        // It is an unprivileged process that says this, and perhaps root's terminal that shows it.
+        let text = status.to_string();
+        write!(out, "{}", text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}"))?;
     }
     Ok(())
 }

@@ -70,20 +70,27 @@ pub fn seal() -> Result<(), Error> {
 }
 
 fn refused() -> Result<BpfProgram, Error> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        NEVER.iter().map(|number| (*number, Vec::new())).collect();
+    let never = NEVER.iter().flat_map(|number| by_every_name(*number));
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = never.map(|number| (number, Vec::new())).collect();
     // A thread is made with none of these.
     let of_its_own = (0..u64::BITS).map(|bit| 1 << bit).filter(|bit| NAMESPACES & bit != 0).map(|bit| {
         let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(bit), bit)?;
         SeccompRule::new(vec![condition])
     });
-    rules.insert(libc::SYS_clone, of_its_own.collect::<Result<_, _>>()?);
+    let of_its_own = of_its_own.collect::<Result<Vec<_>, _>>()?;
+    rules.extend(by_every_name(libc::SYS_clone).map(|number| (number, of_its_own.clone())));
     filter(rules, libc::EPERM)
 }
 
 /// The arguments of clone3 are out of a filter's sight; whoever is told that there is no such call uses clone.
 fn unknown() -> Result<BpfProgram, Error> {
-    filter(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+    filter(by_every_name(libc::SYS_clone3).map(|number| (number, Vec::new())).collect(), libc::ENOSYS)
+}
+
+/// A system call by its number, and by that of the x32 calls, which some kernels have beside those of x86-64.
+fn by_every_name(number: libc::c_long) -> impl Iterator<Item = i64> {
+    const X32: libc::c_long = 0x4000_0000;
+    [number].into_iter().chain(cfg!(target_arch = "x86_64").then_some(number | X32))
 }
 
 fn filter(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, Error> {

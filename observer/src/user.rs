@@ -1,12 +1,18 @@
 //! Becoming another user, for good or for as long as files are opened.
 
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
 use std::io;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::unistd::{Gid, Uid, getegid, geteuid, setfsgid, setfsuid, setgroups, setresgid, setresuid};
+use nix::unistd::{
+    Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid, setgroups, setresgid, setresuid,
+};
 
 use crate::capabilities;
 use crate::hook::Credentials;
@@ -31,6 +37,7 @@ pub fn file_user() -> Uid {
 pub struct Files {
     user: Uid,
     group: Gid,
+    groups: Vec<Gid>,
 }
 
 impl Files {
@@ -40,9 +47,11 @@ impl Files {
     ///
     /// EPERM without the right to.
     pub fn of(credentials: &Credentials) -> Result<Self, Errno> {
+        let groups = getgroups()?;
+        set_own_groups(&credentials.groups)?;
         let group = setfsgid(Gid::from_raw(credentials.group));
         let user = setfsuid(Uid::from_raw(credentials.user));
-        let files = Self { user, group };
+        let files = Self { user, group, groups };
         if file_user().as_raw() == credentials.user { Ok(files) } else { Err(Errno::EPERM) }
     }
 }
@@ -51,7 +60,16 @@ impl Drop for Files {
     fn drop(&mut self) {
         setfsuid(self.user);
         setfsgid(self.group);
+        let groups: Vec<_> = self.groups.iter().map(|group| group.as_raw()).collect();
+        // Fewer groups than before are a loss only where something is opened by their right, which then says so.
+        let _ = set_own_groups(&groups);
     }
+}
+
+/// Sets the supplementary groups of this thread alone; the C library's function of that name is about all of them.
+fn set_own_groups(groups: &[u32]) -> Result<(), Errno> {
+    // SAFETY: a list with its length.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) }).map(drop)
 }
 
 /// Becomes this user, in all threads and for good, and keeps of this thread's capabilities only `keep`. Every thread must still
@@ -75,23 +93,33 @@ pub fn become_for_good(credentials: &Credentials, keep: u64) -> Result<(), Errno
     capabilities::give_up_all_but(keep)
 }
 
-/// Gives a directory of ours, and the files in it, to another user. What is not ours, is no plain file or has another name
-/// elsewhere, is left as it is: it can be somebody's trap.
+/// Gives a directory of ours to another user, and the files in it, which all have names that begin with one of `names`: any
+/// other directory is left as it is, and so is one that others can write to. Nor is a file given away that has another name
+/// elsewhere: it can be somebody's trap.
 ///
 /// # Errors
 ///
 /// When the directory cannot be read or given away.
-pub fn give_away(directory: &Path, to: &Credentials) -> io::Result<()> {
-    use std::fs::{File, OpenOptions};
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+pub fn give_away(directory: &Path, names: &[&str], to: &Credentials) -> io::Result<()> {
     let open = |path: &Path, flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let held: File = open(directory, libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
-    if held.metadata()?.uid() != geteuid().as_raw() {
-        // It was given away before, or is a stranger's, which whoever uses it says.
+    // Behind a slash at the end a link would be followed.
+    let plain: PathBuf = directory.components().collect();
+    let held = open(&plain, libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
+    let found = held.metadata()?;
+    if found.uid() != geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        // It was given away before, or is not for this, which whoever uses it says.
         return Ok(());
     }
-    for entry in std::fs::read_dir(directory)? {
-        let Ok(file) = open(&entry?.path(), libc::O_NOFOLLOW | libc::O_NONBLOCK) else { continue };
+    // The directory that was looked at, whatever has that name now.
+    let here = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+    let entries = std::fs::read_dir(&here)?.collect::<io::Result<Vec<_>>>()?;
+    let is_ours =
+        |name: &OsStr| names.iter().any(|known| name.as_encoded_bytes().starts_with(known.as_bytes()));
+    if !entries.iter().all(|entry| is_ours(&entry.file_name())) {
+        return Err(io::Error::other("there are files in it that are not ours: name an empty directory"));
+    }
+    for entry in entries {
+        let Ok(file) = open(&entry.path(), libc::O_NOFOLLOW | libc::O_NONBLOCK) else { continue };
         let metadata = file.metadata()?;
         if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw() {
             fchown(&file, Some(to.user), Some(to.group))?;
@@ -113,7 +141,6 @@ mod tests {
         if !geteuid().is_root() {
             return println!("skipped: this needs root");
         }
-        use std::os::unix::fs::MetadataExt;
         let path = std::env::temp_dir().join(format!("dhcp-observer-user-{}", std::process::id()));
         std::thread::scope(|scope| {
             // The file user is a thread's own.
@@ -137,24 +164,54 @@ mod tests {
         if !geteuid().is_root() {
             return println!("skipped: this needs root");
         }
-        use std::os::unix::fs::{MetadataExt, symlink};
+        use std::os::unix::fs::{PermissionsExt, symlink};
         let directory = std::env::temp_dir().join(format!("dhcp-observer-away-{}", std::process::id()));
         let (state, other) = (directory.join("state"), directory.join("other"));
         std::fs::create_dir_all(&state).unwrap();
-        for path in [&state.join("plain"), &other] {
+        for path in [&state.join("our.db"), &other] {
             std::fs::write(path, "").unwrap();
         }
-        std::fs::hard_link(&other, state.join("hard")).unwrap();
-        symlink(&other, state.join("soft")).unwrap();
-        give_away(&state, &STRANGER).unwrap();
         let owner = |path: &Path| std::fs::metadata(path).unwrap().uid();
+        let give = |path: &Path| give_away(path, &["our."], &STRANGER);
+        // What is not for us, open to others, or behind a link stays root's.
+        std::fs::write(state.join("shadow"), "").unwrap();
+        assert!(give(&state).unwrap_err().to_string().contains("not ours"));
+        std::fs::remove_file(state.join("shadow")).unwrap();
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o1777)).unwrap();
+        give(&state).unwrap();
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+        symlink(&state, directory.join("link")).unwrap();
+        assert!(give(&directory.join("link/")).is_err());
+        assert_eq!((owner(&state), owner(&state.join("our.db"))), (0, 0));
+
+        std::fs::hard_link(&other, state.join("our.hard")).unwrap();
+        symlink(&other, state.join("our.soft")).unwrap();
+        give(&state).unwrap();
         assert_eq!(owner(&state), STRANGER.user);
-        assert_eq!(owner(&state.join("plain")), STRANGER.user);
+        assert_eq!(owner(&state.join("our.db")), STRANGER.user);
         assert_eq!(owner(&other), 0);
         // What is the other's already is not looked at again.
-        std::fs::write(state.join("later"), "").unwrap();
-        give_away(&state, &STRANGER).unwrap();
-        assert_eq!(owner(&state.join("later")), 0);
+        std::fs::write(state.join("our.later"), "").unwrap();
+        give(&state).unwrap();
+        assert_eq!(owner(&state.join("our.later")), 0);
         std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn groups_go_with_the_user() {
+        if !geteuid().is_root() {
+            return println!("skipped: this needs root");
+        }
+        let before = getgroups().unwrap();
+        std::thread::spawn(|| {
+            set_own_groups(&[6, 7]).unwrap();
+            let files = Files::of(&STRANGER).unwrap();
+            assert_eq!(getgroups().unwrap(), []);
+            drop(files);
+            assert_eq!(getgroups().unwrap(), [Gid::from_raw(6), Gid::from_raw(7)]);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(getgroups().unwrap(), before);
     }
 }

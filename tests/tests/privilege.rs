@@ -327,6 +327,23 @@ fn under_another_name_it_goes_on_with_what_it_has_left() {
 }
 
 #[test]
+fn an_observer_that_waits_for_hooks_does_not_wait_without_its_spawner() {
+    require!(Need::Root);
+    let bench = Separate::new("exec sleep 1000");
+    let mut observer = bench.start(&["--user", "65531"]);
+    bench.replay();
+    let calls = bench.told(3);
+    let spawner = spawner_of(&observer);
+    observer.signal(Signal::SIGTERM).unwrap();
+    observer.wait_for_log("waiting for", 1).unwrap();
+    kill(spawner);
+    let (status, log) = observer.wait_for_end().unwrap();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("the process that starts hooks has ended"), "{log}");
+    calls.iter().for_each(|call| kill(call[3].parse().unwrap()));
+}
+
+#[test]
 fn a_spawner_without_its_observer_ends_and_leaves_hooks_alone() {
     require!(Need::Root);
     let bench = Separate::new("exec sleep 1000");
@@ -349,6 +366,69 @@ fn a_spawner_without_its_observer_ends_and_leaves_hooks_alone() {
     kill(sleeper);
     let mut detach = bench.cable.server.namespace.command(binary().unwrap().to_str().unwrap());
     assert!(detach.args(["detach", "--iface", "s0"]).status().unwrap().success());
+}
+
+/// Whoever took the observer over may have laid out the state directory for root.
+#[test]
+fn root_looks_at_the_state_of_another_user_with_his_rights() {
+    require!(Need::Root);
+    let bench = Separate::new("");
+    let observer = bench.start(&["--user", "65531"]);
+    bench.replay();
+    bench.told(3);
+    let state = bench.scratch.path().join("state");
+    let events = || {
+        let mut command = Command::new(binary().unwrap());
+        let output = command.arg("events").arg("--state-dir").arg(&state).output().unwrap();
+        let (stdout, stderr) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.success(), stdout, stderr)
+    };
+    let (is_good, shown, told) = events();
+    assert!(is_good && shown.contains("leases4_committed"), "{shown}{told}");
+    observer.stop().unwrap();
+    assert!(events().0);
+    for entry in fs::read_dir(&state).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), OWN, "{entry:?}");
+    }
+
+    // Another database that only root can read.
+    let other = bench.scratch.path().join("other.db");
+    fs::rename(state.join("observer.db"), &other).unwrap();
+    chown(&other, Some(0), Some(0)).unwrap();
+    std::os::unix::fs::symlink(&other, state.join("observer.db")).unwrap();
+    let (is_good, shown, told) = events();
+    assert!(!is_good && shown.is_empty(), "{shown}");
+    assert!(told.contains("observer.db"), "{told}");
+    let words = bench.words.iter().map(String::as_str).chain(["--user", "65531", "--control", "none"]);
+    let mut refused = bench.cable.server.namespace.command(binary().unwrap().to_str().unwrap());
+    let mut child = Process::start(
+        "refused",
+        {
+            refused.args(words);
+            refused
+        },
+        bench.scratch.path(),
+    )
+    .unwrap();
+    // It goes on without, since it cannot write there.
+    child.wait_for_log("ready", SOON).unwrap();
+    assert!(child.stderr().contains("observer.db"), "{}", child.stderr());
+    assert!(child.stop(SOON).unwrap().success());
+    assert_eq!(fs::metadata(&other).unwrap().uid(), 0);
+}
+
+#[test]
+fn a_lease_file_that_only_root_can_read_is_learnt_from() {
+    require!(Need::Root);
+    let bench = Separate::new("");
+    let file = bench.scratch.path().join("dnsmasq.leases");
+    fs::write(&file, "9999999999 02:00:00:00:00:01 192.0.2.7 seeded *\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let observer = bench.start(&["--user", "65531", "--seed", file.to_str().unwrap()]);
+    assert!(observer.log().contains("seeded: 1 DHCPv4"), "{}", observer.log());
+    observer.stop().unwrap();
 }
 
 #[test]
@@ -396,7 +476,8 @@ fn who_is_not_root_cannot_become_somebody_else() {
     chown(scratch.path(), Some(STRANGER), Some(STRANGER)).unwrap();
     let program = scratch.path().join("dhcp-observer");
     assert!(Command::new("cp").arg(binary().unwrap()).arg(&program).status().unwrap().success());
-    let capabilities = "+bpf,+perfmon,+net_admin";
+    // Nor may he who could: the C library's change of users would leave capabilities to some threads.
+    let capabilities = "+bpf,+perfmon,+net_admin,+setuid,+setgid";
     let mut command = cable.server.namespace.command("setpriv");
     command.args([format!("--reuid={STRANGER}"), format!("--regid={STRANGER}"), "--clear-groups".to_owned()]);
     command.args(["--inh-caps", capabilities, "--ambient-caps", capabilities]).arg(&program);

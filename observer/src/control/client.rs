@@ -1,6 +1,6 @@
 //! The asking end of the control socket.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use super::{Answer, Request};
 use crate::status::Status;
 
+/// The longest answer, in octets: that of an observer with hundreds of hooks has a few of these.
+const LONGEST: u64 = 16 << 20;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,7 +37,7 @@ pub fn status(path: &Path) -> Result<Status> {
     // One who is refused is told so before he has asked, and then the question cannot be written.
     let _ = writeln!(stream, "{}", serde_json::to_string(&Request::Status)?);
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).with_context(name)?;
+    BufReader::new(stream.take(LONGEST)).read_line(&mut line).with_context(name)?;
     match serde_json::from_str(&line) {
         Ok(Answer::Status(status)) => Ok(*status),
         Ok(Answer::Refused(why)) => bail!("{}: {why}", name()),

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::unistd::{Gid, Uid};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -53,7 +56,7 @@ impl Control {
             Ok(found) if !found.file_type().is_socket() => {
                 bail!("{}: there is something else; name another with --control", name())
             }
-            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+            Ok(_) if is_served(path) => {
                 bail!("{}: another observer answers there; name another with --control", name())
             }
             Ok(_) => fs::remove_file(path).with_context(name)?,
@@ -116,6 +119,14 @@ impl Drop for Control {
     }
 }
 
+/// Whether somebody listens at a socket, also one who has no time now. Does not wait.
+fn is_served(path: &Path) -> bool {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let connected = socket(AddressFamily::Unix, SockType::Stream, flags, None)
+        .and_then(|socket| connect(socket.as_raw_fd(), &UnixAddr::new(path)?));
+    matches!(connected, Ok(()) | Err(Errno::EAGAIN))
+}
+
 /// Removes the file of a socket on which an observer has listened that could not remove it. What is no socket stays.
 pub fn remove(socket: &Socket) {
     let path = match socket {
@@ -124,8 +135,8 @@ pub fn remove(socket: &Socket) {
         Socket::At(path) => path,
     };
     // The usual place may be another observer's, which answers there.
-    let is_left = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
-        && std::os::unix::net::UnixStream::connect(path).is_err();
+    let is_left =
+        fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) && !is_served(path);
     if is_left {
         let _ = fs::remove_file(path);
     }

@@ -9,7 +9,7 @@ use super::{Daemon, WALK};
 use crate::capture::gap::{Gap, GapReason};
 use crate::deliver::Keep;
 use crate::render;
-use crate::seed;
+use crate::seed::Seed;
 use crate::store::Archive;
 use crate::time::Timestamp;
 use crate::tracker::{
@@ -28,6 +28,7 @@ impl Daemon {
     pub(super) async fn begin(
         &mut self,
         archive: Option<Archive>,
+        seed: Seed,
         start: Timestamp,
         stop: &mut mpsc::Receiver<()>,
     ) -> Result<bool> {
@@ -41,7 +42,7 @@ impl Daemon {
                 gaps.push(Gap { from, until, frames_lost: None, reason: GapReason::NotRunning });
             }
         }
-        let has_seeds = self.seed()?;
+        let has_seeds = self.seed(seed);
         for gap in &gaps {
             self.tell_gap(gap)?;
         }
@@ -151,12 +152,10 @@ impl Daemon {
     ///
     /// Of a lease that is known already the newer word counts, and the store's if both are of the same second: it knows
     /// more. Says whether there are files.
-    fn seed(&mut self) -> Result<bool> {
-        let files = &self.config.server.seed;
-        if files.is_empty() {
-            return Ok(false);
+    fn seed(&mut self, mut seed: Seed) -> bool {
+        if self.config.server.seed.is_empty() {
+            return false;
         }
-        let mut seed = seed::read_all(files)?;
         render::skipped_lines(&seed.skipped).for_each(|line| warn!("{line}"));
         info!("seeded: {} DHCPv4 and {} DHCPv6 leases", seed.leases4.len(), seed.leases6.len());
         let tracker = self.driver.tracker();
@@ -166,7 +165,7 @@ impl Daemon {
             tracker.lease6(lease.kind, lease.address).is_none_or(|known| known.cltt < lease.cltt)
         });
         self.driver.seed(seed.leases4, seed.leases6);
-        Ok(true)
+        true
     }
 
     /// Lets happen what was due before `start`, not faster than hooks and store can take it: millions of leases may have

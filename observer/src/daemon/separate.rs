@@ -5,18 +5,15 @@ use nix::unistd::Uid;
 use tracing::{debug, info};
 
 use crate::hook::Credentials;
-use crate::hook::spawner::Gone;
 use crate::seal;
 use crate::store;
 use crate::user::{self, Files};
 
-/// As whom to observe, and word of the end of the process that has kept what hooks need.
+/// As whom to observe, where another process has kept what hooks need.
 #[derive(Debug)]
 pub struct Separate {
     /// The user.
     pub run_as: Credentials,
-    /// Heard when there is nobody left to start hooks.
-    pub gone: Gone,
 }
 
 impl Separate {
@@ -40,24 +37,15 @@ impl Separate {
     }
 
     /// Becomes the user for good, with these capabilities and without system calls that are not needed any more.
-    pub(super) fn drop_privileges(self, keep: u64) -> Result<Gone> {
+    pub(super) fn drop_privileges(self, keep: u64) -> Result<()> {
         user::become_for_good(&self.run_as, keep).with_context(|| self.no_right())?;
         seal::seal().context("system calls cannot be given up")?;
         let Credentials { user, group, .. } = self.run_as;
         info!("from here on as user {user}, group {group}");
-        Ok(self.gone)
+        Ok(())
     }
 
     fn no_right(&self) -> String {
         format!("this process cannot become user {}: --user needs root", self.run_as.user)
-    }
-}
-
-/// Waits for the end of the spawner; for ever, where there is none.
-pub(super) async fn gone(gone: Option<&mut Gone>) {
-    match gone {
-        // Whether it has said so or is gone without a word.
-        Some(gone) => drop(gone.await),
-        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,9 @@
 //! Which variables the calls of a dialect can have, for whoever passes them on without trusting whom he has them from.
 
+use std::ffi::CStr;
+
 use super::DialectName;
+use super::invocation::Strings;
 use super::{dhclient, dnsmasq};
 
 /// Beginnings of the names of Kea's variables, but for those in [`KEA_WHOLE`].
@@ -53,6 +56,21 @@ pub fn has(dialect: DialectName, variable: &[u8]) -> bool {
         || name.starts_with(OURS)
         || whole.contains(&name)
         || beginnings.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// Whether a call of this dialect can have these arguments: as many as it has, its word where that stands, and nothing that
+/// a program could take for an option.
+pub fn calls(dialect: DialectName, arguments: &Strings) -> bool {
+    let arguments: Vec<_> = arguments.iter().map(CStr::to_bytes).collect();
+    let is_word = |argument: &[u8]| dialect.words().iter().any(|word| word.as_bytes() == argument);
+    let fits = match (dialect, arguments.as_slice()) {
+        (DialectName::Kea, [word]) | (DialectName::Eventhook, [_, word]) => is_word(word),
+        (DialectName::Dhclient, []) => true,
+        // Action, client, address and, where there is one, the name.
+        (DialectName::Dnsmasq, [word, _, _] | [word, _, _, _]) => is_word(word),
+        _ => false,
+    };
+    fits && !arguments.iter().any(|argument| argument.starts_with(b"-"))
 }
 
 #[cfg(test)]

@@ -280,6 +280,7 @@ fn drain(
         // Who passes calls on for us refuses others. Every test of ours looks at that.
         let is_known = |variable: &CStr| vocabulary::has(route.dialect_name, variable.to_bytes());
         debug_assert!(call.invocation.environment.iter().all(is_known), "{}: {call:?}", route.dialect_name);
+        debug_assert!(vocabulary::calls(route.dialect_name, &call.invocation.arguments), "{call:?}");
         if route.wants(&call) {
             calls.push((hook, call));
         }

@@ -60,7 +60,8 @@ impl Dialect for Echo {
 }
 
 fn route(name: &str, dialect: Box<dyn Dialect>) -> Route {
-    Route::with_dialect(name, DialectName::Kea, Options::default(), dialect)
+    // Calls without arguments are dhclient's.
+    Route::with_dialect(name, DialectName::Dhclient, Options::default(), dialect)
 }
 
 fn at(seconds: i64) -> Timestamp {

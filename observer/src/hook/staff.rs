@@ -40,18 +40,25 @@ impl Staff {
     }
 
     /// Starts a process. Whatever comes of that is reported.
-    pub(super) fn start(&mut self, run: Run, tool: Tool, work: Work) {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot even be ordered; then nothing is reported.
+    pub(super) fn start(&mut self, run: Run, tool: Tool, work: Work) -> Result<(), Errno> {
         match self {
-            Self::Threads(crew) => crew.start(run, tool, work),
+            Self::Threads(crew) => {
+                crew.start(run, tool, work);
+                Ok(())
+            }
             Self::Process(link) => link.start(run, tool, work),
         }
     }
 
-    /// Says that the report of an end was heard.
+    /// Says that the report of an end was heard. A spawner knows that by itself.
     pub(super) fn ended(&mut self, run: Run) {
         match self {
             Self::Threads(crew) => crew.ended(run),
-            Self::Process(link) => link.ended(run),
+            Self::Process(_) => {}
         }
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
+use tracing::warn;
 
 use super::OpenError;
 use crate::hook::Credentials;
@@ -56,7 +58,23 @@ impl Directory {
                 path.display()
             ));
         }
-        Ok(Self { path: path.to_path_buf(), _lock: lock(path)? })
+        let directory = Self { path: path.to_path_buf(), _lock: lock(path)? };
+        directory.remove_rollback_journal().map_err(unusable)?;
+        Ok(directory)
+    }
+
+    /// A database with a write-ahead log has no rollback journal, but SQLite would believe one: also a file of somebody whose
+    /// the directory was, and whose names of further files it would remove.
+    fn remove_rollback_journal(&self) -> io::Result<()> {
+        let path = with_suffix(&self.database(), "-journal");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                warn!("{} removed: a database in WAL mode has none", path.display());
+                Ok(())
+            }
+        }
     }
 
     /// Where the database is.
@@ -181,7 +199,22 @@ fn lock(directory: &Path) -> Result<Flock<File>, OpenError> {
 pub fn give_away(path: &Path, to: &Credentials) -> Result<(), OpenError> {
     let unusable = |source| OpenError::Unusable { path: path.to_path_buf(), source };
     make(path).map_err(unusable)?;
-    user::give_away(path, to).map_err(unusable)
+    user::give_away(path, &[DATABASE, LOCK], to).map_err(unusable)
+}
+
+/// Becomes, for good, the user to whom a state directory belongs, where that is not ours: what is in it is to be looked at with
+/// his rights, since it may have been made to trap us.
+///
+/// # Errors
+///
+/// When there is no such directory.
+pub fn become_owner(path: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
+    let (user, group) = (metadata.uid(), metadata.gid());
+    if geteuid().is_root() && user != geteuid().as_raw() {
+        user::become_for_good(&Credentials { user, group, groups: vec![group] }, 0)?;
+    }
+    Ok(())
 }
 
 /// Whether a process holds the directory now.

@@ -44,7 +44,7 @@ pub use archive::{Archive, Restored};
 pub use change::{
     CallId, Change, Counters, EventRecord, Gap, HookMemory, Outcome, Report, StoredCall, Then, Ticket, Wanted,
 };
-pub use directory::{DATABASE, give_away};
+pub use directory::{DATABASE, become_owner, give_away};
 pub use handle::Store;
 pub use reader::{Action, Listed, Reader};
 

@@ -182,7 +182,9 @@ impl<K: Clone + Eq + Hash, I: Clone> Hooks<K, I> {
 
     fn start(&mut self, run: Run, child: Child<I>, tool: Tool, work: Work) {
         self.children.insert(run, child);
-        self.staff.start(run, tool, work);
+        if let Err(errno) = self.staff.start(run, tool, work) {
+            self.could_not_start(run, errno);
+        }
     }
 
     fn could_not_start(&mut self, run: Run, errno: Errno) {

@@ -23,7 +23,7 @@ const GULP: usize = 64 * 1024;
 ///
 /// # Errors
 ///
-/// When the other side has gone.
+/// When the other side has gone; [`ErrorKind::FileTooLarge`] when the message is too long, and nothing was sent.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     message: &impl Serialize,
@@ -31,6 +31,9 @@ pub(super) fn send(
 ) -> io::Result<()> {
     // The length is filled in when it is known.
     let mut octets = postcard::to_extend(message, vec![0; LENGTH]).map_err(io::Error::other)?;
+    if octets.len() - LENGTH > LONGEST {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
     let length = u32::try_from(octets.len() - LENGTH).map_err(io::Error::other)?;
     if let Some(place) = octets.first_chunk_mut() {
         *place = length.to_le_bytes();

@@ -1,11 +1,12 @@
 //! The observer's end, as far as hooks are concerned.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::super::crew::Tool;
@@ -40,27 +41,33 @@ impl Link {
         self.tell(&Order::Retire(tool), &[]);
     }
 
-    pub(in crate::hook) fn start(&mut self, run: Run, tool: Tool, work: Work) {
-        match work {
-            Work::Call { invocation, event, attempt } => {
+    /// Orders a process.
+    ///
+    /// # Errors
+    ///
+    /// E2BIG when what it is to be told is too long.
+    pub(in crate::hook) fn start(&mut self, run: Run, tool: Tool, work: Work) -> Result<(), Errno> {
+        let (stdin, stdout);
+        let mut descriptors = Vec::new();
+        let invocation;
+        let with = match work {
+            Work::Call { invocation: call, event, attempt } => {
+                invocation = call;
                 let arguments = Cow::Borrowed(invocation.arguments.block());
                 let environment = Cow::Borrowed(invocation.environment.block());
-                let with = With::Call { arguments, environment, event, attempt };
-                self.tell(&Order::Start { run, tool, with }, &[]);
+                With::Call { arguments, environment, event, attempt }
             }
-            Work::Batch(lines) => {
-                let with = With::Batch(Cow::Owned(lines));
-                self.tell(&Order::Start { run, tool, with }, &[]);
+            Work::Batch(lines) => With::Batch(Cow::Owned(lines)),
+            Work::Stream(its_stdin, its_stdout) => {
+                (stdin, stdout) = (its_stdin, its_stdout);
+                descriptors.extend([stdin.as_fd(), stdout.as_fd()]);
+                With::Stream
             }
-            Work::Stream(stdin, stdout) => {
-                let order = Order::Start { run, tool, with: With::Stream };
-                self.tell(&order, &[stdin.as_fd(), stdout.as_fd()]);
-            }
-        }
-    }
-
-    pub(in crate::hook) fn ended(&mut self, run: Run) {
-        self.tell(&Order::Ended(run), &[]);
+        };
+        let sent = channel::send(self.socket.as_fd(), &Order::Start { run, tool, with }, &descriptors);
+        // Otherwise see above.
+        let is_too_long = sent.is_err_and(|error| error.kind() == ErrorKind::FileTooLarge);
+        if is_too_long { Err(Errno::E2BIG) } else { Ok(()) }
     }
 
     pub(in crate::hook) fn signal(&mut self, run: Run, signal: Signal) {

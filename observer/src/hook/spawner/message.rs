@@ -26,8 +26,6 @@ pub(super) enum Order<'a> {
         #[serde(borrow)]
         with: With<'a>,
     },
-    /// The report of this end was heard.
-    Ended(Run),
     /// Send this signal to its process group.
     Signal(Run, i32),
     /// It will not be signalled any more.

@@ -1,6 +1,7 @@
 //! The spawner's end: orders are carried out as far as they are in order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::ffi::CStr;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tracing::{error, warn};
 
 use super::super::crew::{Crew, Tool};
 use super::super::schedule::{Ended, Step};
-use super::super::spec::Spec;
+use super::super::spec::{Mode, Spec};
 use super::super::worker::{self, Report, Run, Work};
 use super::channel::{self, Incoming};
 use super::message::{Course, Order, With, Word};
@@ -24,6 +25,12 @@ use crate::clock::Clock;
 use crate::config::file::Text;
 use crate::dialect::invocation::{Invocation, Strings};
 use crate::dialect::{DialectName, vocabulary};
+
+/// How many processes may have ended and not been collected: those of hooks that were told to end stay until they would be
+/// killed.
+const ZOMBIES: usize = 4_096;
+/// How many hooks there may be, with those of earlier configurations that have not done their work.
+const TOOLS: usize = 4_096;
 
 /// What a spawner knows from its own reading.
 #[derive(Debug)]
@@ -61,11 +68,11 @@ pub(super) async fn attend(socket: OwnedFd, read: impl FnMut() -> Result<Rules, 
         read,
         hooks: Vec::new(),
         most: 0,
-        running: HashSet::new(),
         crew,
         clock,
-        dialects: HashMap::new(),
-        processes: HashMap::new(),
+        tools: HashMap::new(),
+        runs: HashMap::new(),
+        running: 0,
         words: Vec::new(),
     };
     desk.run(&socket, reports).await
@@ -78,15 +85,30 @@ struct Desk<R> {
     hooks: Vec<(Spec, DialectName)>,
     /// As many processes as an observer has reason to order, by the most generous of the configurations that were read.
     most: usize,
-    /// Those that were ordered and whose end was not reported.
-    running: HashSet<Run>,
     crew: Crew,
     clock: Clock,
-    dialects: HashMap<Tool, (Arc<str>, DialectName)>,
-    /// Those that were started and not collected.
-    processes: HashMap<Run, Pid>,
+    tools: HashMap<Tool, Told>,
+    /// Those that were ordered and are not over, and those whose process was not collected.
+    runs: HashMap<Run, Stage>,
+    /// How many of these are not over.
+    running: usize,
     /// What is to be said.
     words: Vec<Word>,
+}
+
+/// How a hook is told of events.
+struct Told {
+    hook: Arc<str>,
+    mode: Mode,
+    dialect: DialectName,
+}
+
+/// How far an order has come.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Ordered,
+    Running(Pid),
+    Zombie(Pid),
 }
 
 impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
@@ -120,23 +142,12 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
                 let piped = matches!(order, Order::Start { with: With::Stream, .. });
                 let job = self.handle_order(order);
                 let pipes = if piped { incoming.descriptor().zip(incoming.descriptor()) } else { None };
-                if let Some((run, ..)) = job
-                    && (self.running.len() >= self.most || !self.running.insert(run))
-                {
-                    error!(most = self.most, "refused: more processes than the configuration allows");
-                    self.refuse(run, Errno::EAGAIN);
-                } else if let Some((run, tool, work)) = job {
-                    match (work, pipes) {
-                        (Some(work), _) => self.crew.start(run, tool, work),
-                        (None, Some((stdin, stdout))) => {
-                            self.crew.start(run, tool, Work::Stream(stdin, stdout));
-                        }
-                        (None, None) => {
-                            self.running.remove(&run);
-                            self.refuse(run, Errno::EBADF);
-                        }
-                    }
+                if let Some((run, tool, work)) = job {
+                    let work = work.or(pipes.map(|(stdin, stdout)| Work::Stream(stdin, stdout)));
+                    self.start(run, tool, work);
                 }
+                // Of a message that has none.
+                while incoming.descriptor().is_some() {}
             }
             for word in self.words.drain(..) {
                 // The observer reads all the time, and what it has not read yet is little: this does not wait long.
@@ -149,10 +160,35 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
         }
     }
 
+    fn start(&mut self, run: Run, tool: Tool, work: Option<Work>) {
+        let Some(work) = work else { return self.refuse(run, Errno::EBADF) };
+        if self.running >= self.most || self.runs.len() >= self.most.saturating_add(ZOMBIES) {
+            error!(most = self.most, "refused: more processes than the configuration has a use for");
+            return self.refuse(run, Errno::EAGAIN);
+        }
+        if self.runs.contains_key(&run) {
+            return self.refuse(run, Errno::EEXIST);
+        }
+        self.runs.insert(run, Stage::Ordered);
+        self.running += 1;
+        self.crew.start(run, tool, work);
+    }
+
     fn handle_report(&mut self, report: &Report) {
         match *report {
-            Report::Started { run, pid, .. } => drop(self.processes.insert(run, pid)),
-            Report::Ended { run, .. } => drop(self.running.remove(&run)),
+            Report::Started { run, pid, .. } => {
+                self.runs.insert(run, Stage::Running(pid));
+            }
+            Report::Ended { run, .. } => {
+                self.running = self.running.saturating_sub(1);
+                self.crew.ended(run);
+                match self.runs.remove(&run) {
+                    Some(Stage::Running(pid) | Stage::Zombie(pid)) => {
+                        self.runs.insert(run, Stage::Zombie(pid));
+                    }
+                    Some(Stage::Ordered) | None => {}
+                }
+            }
         }
         self.words.push(Word::of_report(report, self.clock));
     }
@@ -174,17 +210,18 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
                 self.words.push(Word::Prepared(prepared));
             }
             Order::Retire(tool) => {
-                self.dialects.remove(&tool);
+                self.tools.remove(&tool);
                 self.crew.retire(tool);
             }
             Order::Start { run, tool, with } => match self.work(tool, with) {
                 Ok(work) => return Some((run, tool, work)),
                 Err(errno) => self.refuse(run, errno),
             },
-            Order::Ended(run) => self.crew.ended(run),
             Order::Signal(run, number) => self.signal(run, number),
+            // One that still runs stays known.
             Order::Collect(run) => {
-                if let Some(pid) = self.processes.remove(&run) {
+                if let Some(Stage::Zombie(pid)) = self.runs.get(&run).copied() {
+                    self.runs.remove(&run);
                     worker::collect(pid);
                 }
             }
@@ -197,29 +234,40 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
     fn prepare(&mut self, place: u32) -> Result<Tool, String> {
         let hook = usize::try_from(place).ok().and_then(|place| self.hooks.get(place));
         let (spec, dialect) = hook.ok_or("there is no such hook")?;
+        if self.tools.len() >= TOOLS {
+            return Err("too many hooks of earlier configurations are still there".to_owned());
+        }
         let tool = self.crew.prepare(spec).map_err(|error| error.to_string())?;
-        self.dialects.insert(tool, (Arc::from(spec.name.as_str()), *dialect));
+        let told = Told { hook: Arc::from(spec.name.as_str()), mode: spec.mode, dialect: *dialect };
+        self.tools.insert(tool, told);
         Ok(tool)
     }
 
     /// What a process is to be started with, if that is in order.
     fn work(&self, tool: Tool, with: With<'_>) -> Result<Option<Work>, Errno> {
-        let (hook, dialect) = self.dialects.get(&tool).ok_or(Errno::ENOENT)?;
-        match with {
-            With::Stream => Ok(None),
-            With::Batch(lines) => Ok(Some(Work::Batch(lines.into_owned()))),
-            With::Call { arguments, environment, event, attempt } => {
+        let Told { hook, mode, dialect } = self.tools.get(&tool).ok_or(Errno::ENOENT)?;
+        match (mode, with) {
+            (Mode::Stream { .. }, With::Stream) => Ok(None),
+            (Mode::Batch { .. }, With::Batch(lines)) => Ok(Some(Work::Batch(lines.into_owned()))),
+            (Mode::Exec, With::Call { arguments, environment, event, attempt }) => {
+                let arguments = Strings::from_block(&arguments);
                 let environment = Strings::from_block(&environment);
-                if let Some(strange) =
-                    environment.iter().find(|word| !vocabulary::has(*dialect, word.to_bytes()))
-                {
+                let is_strange = |word: &&CStr| !vocabulary::has(*dialect, word.to_bytes());
+                if let Some(strange) = environment.iter().find(is_strange) {
                     error!(%hook, "refused: {strange:?} is no variable of this hook's dialect");
                     return Err(Errno::EPERM);
                 }
-                let arguments = Strings::from_block(&arguments);
+                if !vocabulary::calls(*dialect, &arguments) {
+                    error!(%hook, "refused: {arguments:?} are no arguments of this hook's dialect");
+                    return Err(Errno::EPERM);
+                }
                 // The moment is of no account for a process.
                 let invocation = Arc::new(Invocation { at: self.clock.now(), arguments, environment });
                 Ok(Some(Work::Call { invocation, event, attempt }))
+            }
+            (mode, _) => {
+                error!(%hook, "refused: an order that is not for a hook of mode {}", mode.name());
+                Err(Errno::EPERM)
             }
         }
     }
@@ -231,7 +279,9 @@ impl<R: FnMut() -> Result<Rules, String>> Desk<R> {
 
     /// Only what was started here, and is not collected, can be meant, and only its end.
     fn signal(&self, run: Run, number: i32) {
-        let Some(&process) = self.processes.get(&run) else { return };
+        let Some(Stage::Running(process) | Stage::Zombie(process)) = self.runs.get(&run).copied() else {
+            return;
+        };
         let signal = [Signal::SIGTERM, Signal::SIGKILL].into_iter().find(|signal| *signal as i32 == number);
         let sent = signal.ok_or(Errno::EINVAL).and_then(|signal| self.crew.signal(process, signal));
         if let Err(errno) = sent {

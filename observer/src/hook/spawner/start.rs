@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -13,6 +14,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
 use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::super::crew::Tool;
 use super::super::worker::Report;
@@ -22,6 +24,9 @@ use super::message::{Order, Word};
 use crate::clock::Clock;
 use crate::config::file::Text;
 
+/// How often and at what distance it is looked whether a spawner has ended.
+const LOOKS: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(10);
 /// The reading thread's; it passes on.
 const STACK: usize = 128 * 1024;
 
@@ -128,10 +133,18 @@ impl Steward {
         self.configurations.recv().map_err(|_| Lost::Ended)?.map_err(Lost::Wrong)
     }
 
-    /// Says that the observer ends as it should, and waits for the spawner's end. Hooks that still run are left alone.
+    /// Says that the observer ends as it should, and waits for the spawner's end, for a while. Hooks that still run are left
+    /// alone.
     pub fn finish(mut self) {
         let _ = channel::send(self.socket.as_fd(), &Order::Finish, &[]);
-        let _ = self.process.wait();
+        // It has little to do. One that is stopped, or hangs, ends by the end of the socket when it goes on.
+        for _ in 0..LOOKS {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+        warn!("the process that starts hooks has not ended within {:?}", PAUSE * LOOKS);
     }
 }
 

@@ -84,10 +84,14 @@ impl Observer {
     }
 
     fn call(&self, run: Run, tool: Tool, variables: &[&str]) {
+        self.call_with(run, tool, &["leases4_committed"], variables);
+    }
+
+    fn call_with(&self, run: Run, tool: Tool, words: &[&str], variables: &[&str]) {
         let mut environment = Strings::default();
         variables.iter().for_each(|variable| environment.push(variable.as_bytes()));
         let mut arguments = Strings::default();
-        arguments.push(b"leases4_committed");
+        words.iter().for_each(|word| arguments.push(word.as_bytes()));
         let (arguments, environment) = (arguments.block().into(), environment.block().into());
         let with = With::Call { arguments, environment, event: 7, attempt: 2 };
         self.say(&Order::Start { run, tool, with });
@@ -100,7 +104,6 @@ impl Observer {
             match self.hear() {
                 Word::Started { run: of, .. } if of == run => had_begun = true,
                 Word::Ended { run: of, ended, .. } if of == run => {
-                    self.say(&Order::Ended(run));
                     self.say(&Order::Collect(run));
                     return (had_begun, ended);
                 }
@@ -176,6 +179,80 @@ fn variables_that_are_no_words_of_the_dialect_start_nothing() {
         observer.call(run(2), tool, &[]);
         assert!(matches!(observer.end_of(run(2)), (false, Course::CouldNotStart(..))));
     }
+}
+
+#[test]
+fn arguments_and_ways_that_are_not_the_hooks_start_nothing() {
+    let scratch = Scratch::new();
+    let (spec, dialect) = hook(&scratch, "#!/bin/sh\n");
+    let named = |name: &str, mode, dialect| (Spec { name: name.to_owned(), mode, ..spec.clone() }, dialect);
+    let hooks = vec![
+        named("kea", Mode::Exec, dialect),
+        named("dhclient", Mode::Exec, DialectName::Dhclient),
+        named("eventhook", Mode::Exec, DialectName::Eventhook),
+        named("dnsmasq", Mode::Exec, DialectName::Dnsmasq),
+        named("stream", Mode::Stream { window: 1 }, dialect),
+        named("batch", Mode::Batch { calls: 1, wait: Duration::ZERO }, dialect),
+    ];
+    let mut observer = spawner(vec![hooks]);
+    observer.read().unwrap();
+    let tools: Vec<_> = (0..6).map(|place| observer.prepare(place).unwrap()).collect();
+    for (tool, words, is_right) in [
+        (0, &["lease4_expire"][..], true),
+        (0, &["observer_gap"], true),
+        (0, &[], false),
+        (0, &["-c"], false),
+        (0, &["lease4_expire", "more"], false),
+        (0, &["BOUND"], false),
+        (1, &[], true),
+        (1, &["BOUND"], false),
+        (2, &["eth0", "BOUND"], true),
+        (2, &["-oProxyCommand=sh", "BOUND"], false),
+        (2, &["eth0", "sh"], false),
+        (3, &["add", "02:00:00:00:00:01", "192.0.2.1"], true),
+        (3, &["old", "02:00:00:00:00:01", "192.0.2.1", "name"], true),
+        (3, &["old", "02:00:00:00:00:01", "192.0.2.1", "-f/etc/shadow"], false),
+        (3, &["tftp", "1", "192.0.2.1", "/etc/passwd"], false),
+        (4, &["lease4_expire"], false),
+        (5, &["lease4_expire"], false),
+    ] {
+        observer.call_with(run(1), tools[tool], words, &[]);
+        assert_eq!(observer.end_of(run(1)).0, is_right, "{tool}: {words:?}");
+    }
+    for tool in [0, 4] {
+        observer.say(&Order::Start { run: run(2), tool: tools[tool], with: With::Batch(b"x".into()) });
+        assert!(!observer.end_of(run(2)).0, "{tool} is no batch");
+    }
+    for tool in [0, 5] {
+        let (mine, theirs) = nix::unistd::pipe().unwrap();
+        let order = Order::Start { run: run(3), tool: tools[tool], with: With::Stream };
+        channel::send(observer.socket.as_fd(), &order, &[mine.as_fd(), theirs.as_fd()]).unwrap();
+        assert!(!observer.end_of(run(3)).0, "{tool} is no stream");
+    }
+}
+
+#[test]
+fn an_order_is_known_until_its_process_is_collected() {
+    let scratch = Scratch::new();
+    let mut observer = spawner(vec![vec![hook(&scratch, "#!/bin/sh\nexec sleep 1000\n")]]);
+    observer.read().unwrap();
+    let tool = observer.prepare(0).unwrap();
+    observer.call(run(1), tool, &[]);
+    assert!(matches!(observer.hear(), Word::Started { .. }));
+    // The same again, and a collecting that comes too early.
+    observer.call(run(1), tool, &[]);
+    assert!(matches!(observer.hear(), Word::Ended { ended: Course::CouldNotStart(..), .. }));
+    observer.say(&Order::Collect(run(1)));
+    observer.say(&Order::Signal(run(1), Signal::SIGKILL as i32));
+    let Word::Ended { ended: Course::Signalled(9), .. } = observer.hear() else { panic!("not killed") };
+    // A zombie is not forgotten either.
+    observer.call(run(1), tool, &[]);
+    assert!(matches!(observer.hear(), Word::Ended { ended: Course::CouldNotStart(..), .. }));
+    observer.say(&Order::Collect(run(1)));
+    observer.call(run(1), tool, &[]);
+    assert!(matches!(observer.hear(), Word::Started { .. }));
+    observer.say(&Order::Signal(run(1), Signal::SIGKILL as i32));
+    observer.end_of(run(1));
 }
 
 #[test]
@@ -270,6 +347,7 @@ fn a_batch_may_be_longer_than_any_buffer() {
     let told = scratch.path().join("told");
     let (mut spec, dialect) = hook(&scratch, &format!("#!/bin/sh\nwc -c >{told:?}\n"));
     spec.arguments = vec![CString::new("-x").unwrap()];
+    spec.mode = Mode::Batch { calls: 1_000, wait: Duration::ZERO };
     let mut observer = spawner(vec![vec![(spec, dialect)]]);
     observer.read().unwrap();
     let tool = observer.prepare(0).unwrap();
