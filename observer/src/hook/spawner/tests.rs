@@ -18,8 +18,8 @@ use super::super::worker::Run;
 use super::channel::{self, Incoming};
 use super::message::{Course, Order, With, Word};
 use super::serve::{Rules, attend};
-use crate::dialect::DialectName;
 use crate::dialect::invocation::Strings;
+use crate::dialect::{DialectName, vocabulary};
 
 /// How long anything may take on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -371,4 +371,50 @@ fn an_observer_that_ends_as_it_should_says_so() {
     let observer = spawner(vec![]);
     observer.say(&Order::Finish);
     assert_eq!(observer.end.join().unwrap(), Ok(true));
+}
+
+/// Whatever comes is an order or is none.
+#[test]
+fn octets_turned_and_cut_are_understood_or_refused() {
+    let with = With::Call {
+        arguments: b"lease4_renew\0".into(),
+        environment: b"QUERY4_TYPE=DHCPREQUEST\0OBSERVER_EVENT=renew\0".into(),
+        event: u64::MAX,
+        attempt: 1,
+    };
+    let orders = [
+        Order::Prepare(7),
+        Order::Start { run: run(1), tool: Tool(2), with },
+        Order::Start { run: run(1), tool: Tool(2), with: With::Batch(b"{}\n".into()) },
+        Order::Signal(run(3), 15),
+        Order::Finish,
+    ];
+    let (mut understood, mut refused) = (0, 0);
+    let mut read = |octets: &[u8]| match postcard::from_bytes::<Order<'_>>(octets) {
+        Ok(Order::Start { with: With::Call { arguments, environment, .. }, .. }) => {
+            understood += 1;
+            let environment = Strings::from_block(&environment);
+            let _ = environment.iter().all(|word| vocabulary::has(DialectName::Kea, word.to_bytes()));
+            let _ = vocabulary::calls(DialectName::Kea, &Strings::from_block(&arguments));
+        }
+        Ok(_) => understood += 1,
+        Err(_) => refused += 1,
+    };
+    for order in &orders {
+        let octets = postcard::to_stdvec(order).unwrap();
+        (0..octets.len()).for_each(|end| read(&octets[..end]));
+        for bit in 0..octets.len() * 8 {
+            let mut turned = octets.clone();
+            turned[bit / 8] ^= 1 << (bit % 8);
+            read(&turned);
+        }
+    }
+    assert!(understood > 100 && refused > 100, "{understood} {refused}");
+    // A length beyond all bounds is believed nowhere.
+    let (mine, theirs) =
+        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    nix::unistd::write(&mine, &u32::MAX.to_le_bytes()).unwrap();
+    let mut incoming = Incoming::default();
+    assert!(incoming.read(theirs.as_fd(), MsgFlags::empty()).unwrap());
+    assert!(incoming.take().is_err());
 }
