@@ -172,10 +172,16 @@ pub async fn run(
             // Everything is open, and no frame has been looked at yet.
             let needs = daemon.capture.needs();
             let given_up = match separate {
-                Some(separate) => separate.drop_privileges(needs).map(|heard| gone = Some(heard)),
+                // The pins last: nothing is opened there any more by root.
+                Some(separate) => daemon
+                    .capture
+                    .hand_over()
+                    .context("the pins cannot be given away")
+                    .and_then(|()| separate.drop_privileges(needs).map(|heard| gone = Some(heard))),
                 None => capabilities::give_up_all_but(needs).context("privileges cannot be given up"),
             };
             if let Err(error) = given_up {
+                daemon.capture.take_back();
                 // Not one frame is looked at. Those that an earlier observer's programs have taken are the next one's.
                 if daemon.capture.is_continued() {
                     daemon.capture.keep();
@@ -382,6 +388,7 @@ impl Daemon {
                 Change::Gone { .. }
                 | Change::Unpinned { .. }
                 | Change::ClockSet { .. }
+                | Change::Removed { .. }
                 | Change::Other(Other::Abandoned { .. }) => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }
