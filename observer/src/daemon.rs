@@ -171,10 +171,16 @@ pub async fn run(
     // Everything is open, and no frame has been looked at yet.
     let needs = daemon.capture.needs();
     let given_up = match separate {
-        Some(separate) => separate.drop_privileges(needs),
+        // The pins last: root opens nothing there any more.
+        Some(separate) => daemon
+            .capture
+            .hand_over()
+            .context("the pins cannot be given away")
+            .and_then(|()| separate.drop_privileges(needs)),
         None => capabilities::give_up_all_but(needs).context("privileges cannot be given up"),
     };
     if let Err(error) = given_up {
+        daemon.capture.take_back();
         // And none will be. Those that an earlier observer's programs have taken are the next one's.
         if daemon.capture.is_continued() {
             daemon.capture.keep();
@@ -383,6 +389,7 @@ impl Daemon {
                 Change::Gone { .. }
                 | Change::Unpinned { .. }
                 | Change::ClockSet { .. }
+                | Change::Removed { .. }
                 | Change::Other(Other::Abandoned { .. }) => warn!("{change}"),
                 Change::Failed { .. } => error!("{change}"),
             }

@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use aya::maps::MapInfo;
+use aya::programs::links::{FdLink, PinnedLink};
 use nix::sys::signal::Signal;
 use observer_tests::golden::Recording;
 use observer_tests::hook::DumpHook;
 use observer_tests::inject::{AnswersFrom, replay_paced};
 use observer_tests::link::{Cable, End, veth};
 use observer_tests::need::Need;
-use observer_tests::observer::{Observer, binary};
+use observer_tests::observer::{Observer, binary, programs_by_links};
 use observer_tests::process::Process;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
@@ -467,6 +469,104 @@ fn state_and_pins_pass_to_another_user_and_back() {
     assert_eq!(fs::metadata(pins).unwrap().uid(), 0);
     root.stop().unwrap();
     assert!(!Path::new(pins).exists());
+}
+
+/// What the pinned links of an observer lead to: the numbers of their programs.
+fn programs(pins: &Path) -> Vec<u32> {
+    let link = |path: PathBuf| FdLink::from(PinnedLink::from_pin(path).unwrap()).info().unwrap().program_id();
+    links(pins).into_iter().map(|name| link(pins.join(name))).collect()
+}
+
+/// The names of the links that are pinned in a directory.
+fn links(pins: &Path) -> Vec<String> {
+    let names = fs::read_dir(pins).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> =
+        names.filter(|name| name.starts_with("in-") || name.starts_with("out-")).collect();
+    names.sort();
+    names
+}
+
+fn map(pin: &Path) -> u32 {
+    MapInfo::from_pin(pin).unwrap().id()
+}
+
+/// Where an observer says that it pins.
+fn pins_of(observer: &Observer) -> PathBuf {
+    let log = observer.log();
+    let pins = log.split_once("capture is pinned in ").unwrap_or_else(|| panic!("{log}")).1;
+    PathBuf::from(pins.lines().next().unwrap().trim())
+}
+
+/// Runs this as the observer's user, who stands in a directory that it could not walk to.
+fn as_owner_of(directory: &Path, shell: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={OWN}"), format!("--regid={OWN}"), "--clear-groups".to_owned()]);
+    command.args(["sh", "-c", shell]).current_dir(directory).stderr(std::process::Stdio::null());
+    command
+}
+
+/// Whoever took over an observer can write to the directory of its pins, and bpffs has symbolic links.
+#[test]
+fn what_the_user_lays_out_among_the_pins_leads_nowhere() {
+    require!(Need::Root, Need::Program("setpriv"));
+    // The second goes on with what is pinned under another name.
+    for (next, lingers) in [(&[][..], false), (&["--instance", "next"], false), (&[], true)] {
+        let bench = Separate::new("");
+        let server = &bench.cable.server;
+        let first = bench.start(&["--user", "65531", "--keep"]);
+        bench.replay();
+        bench.told(3);
+        let pins = pins_of(&first);
+        first.stop().unwrap();
+
+        let directory = bench.scratch.directory("other").unwrap();
+        let dump = DumpHook::install(&directory).unwrap();
+        let more = ["--instance", "other"];
+        let other = Observer::start(&server.namespace, &directory, "s0", dump.script(), &more).unwrap();
+        let others = pins_of(&other);
+        let (of_other, state) = (programs(&others), map(&others.join("STATE1")));
+        assert_eq!(of_other.len(), 2);
+
+        let names = [links(&pins), vec!["STATE1".to_owned()]].concat();
+        assert_eq!(names, [links(&others), vec!["STATE1".to_owned()]].concat());
+        let traps: Vec<_> =
+            names.iter().map(|name| format!("ln -sfn {:?} {name}", others.join(name))).collect();
+        let trap = traps.join(" && ");
+        assert!(as_owner_of(&pins, &trap).status().unwrap().success());
+        // Whoever was there before goes on with it all the time.
+        let again = format!("while :; do chmod 777 . ..; {trap}; done");
+        let lingering = lingers.then(|| as_owner_of(&pins, &again).spawn().unwrap());
+
+        let mut user = bench.start(&[&["--user", "65531"], next].concat());
+        assert_eq!(programs(&others), of_other, "{next:?} {lingers}: {}", user.log());
+        user.wait_for_log("removed from the pins", 1).unwrap();
+        if let Some(mut lingering) = lingering {
+            lingering.kill().unwrap();
+            lingering.wait().unwrap();
+        } else {
+            let pins = pins_of(&user);
+            assert_ne!(map(&pins.join("STATE1")), state, "{next:?}: {}", user.log());
+            assert_eq!(links(&pins).len(), 2);
+            for entry in fs::read_dir(&pins).unwrap() {
+                assert!(entry.unwrap().file_type().unwrap().is_file(), "{next:?}");
+            }
+            for directory in [&*pins, pins.parent().unwrap()] {
+                let found = fs::metadata(directory).unwrap();
+                assert_eq!((found.uid(), found.mode() & 0o777), (OWN, 0o700), "{next:?}");
+            }
+        }
+        assert_eq!(programs(&others), of_other, "{next:?} {lingers}: {}", user.log());
+        assert_eq!(programs_by_links(server).unwrap(), 4, "{next:?} {lingers}: {}", user.log());
+        let before = dump.calls().unwrap().len();
+        bench.replay();
+        dump.wait_for(before + 1, SOON).unwrap_or_else(|error| panic!("{error:#}\n{}", other.log()));
+        user.stop().unwrap();
+        assert_eq!(programs(&others), of_other, "{next:?} {lingers}");
+        other.stop().unwrap();
+        let mut detach = server.namespace.command(binary().unwrap().to_str().unwrap());
+        assert!(detach.args(["detach", "--iface", "s0"]).status().unwrap().success());
+        assert_eq!(programs_by_links(server).unwrap(), 0);
+    }
 }
 
 #[test]

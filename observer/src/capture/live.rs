@@ -133,6 +133,13 @@ pub enum Change {
         /// How much of the ring that is.
         octets: u64,
     },
+    /// What lay among the pins of an earlier observer and was none was removed: its user may have laid it out there.
+    Removed {
+        /// One of it.
+        first: PathBuf,
+        /// How much.
+        count: usize,
+    },
     /// Another instance was left in this network namespace by an observer that does not run.
     Other(Other),
     /// The wall clock was set while no observer ran. The frames of that time get the stamps that the clock has now.
@@ -164,6 +171,12 @@ impl std::fmt::Display for Change {
             Self::Rewound { octets } => write!(
                 f,
                 "{octets} octets of the ring are read again: the observer before this one had not stored what they came to"
+            ),
+            // Names in there are somebody else's words.
+            Self::Removed { first, count } => write!(
+                f,
+                "{count} entries that are no pinned objects, and may lead elsewhere, were removed from the pins: {first:?} \
+                 first"
             ),
             Self::Other(Other::Adopted { path }) => write!(
                 f,
@@ -277,14 +290,17 @@ impl Capture {
         let mut news = Vec::new();
         let version = pin::name::version(OBJECT, ring_size(options.ring_bytes), options.attach);
         let shelf = |pins| Shelf::open(pins, &names, options.attach, &version, options.stored);
-        let (mut shelf, Found { left, links: links_left, others }) = match options.pins.as_ref().map(shelf) {
-            None => (None, Found::default()),
-            Some(Ok((shelf, found))) => (Some(shelf), found),
-            Some(Err(error)) => {
-                news.push(Change::Unpinned { error });
-                (None, Found::default())
-            }
-        };
+        let (mut shelf, Found { left, links: links_left, others, removed }) =
+            match options.pins.as_ref().map(shelf) {
+                None => (None, Found::default()),
+                Some(Ok((shelf, found))) => (Some(shelf), found),
+                Some(Err(error)) => {
+                    news.push(Change::Unpinned { error });
+                    (None, Found::default())
+                }
+            };
+        let count = removed.len();
+        news.extend(removed.into_iter().next().map(|first| Change::Removed { first, count }));
         let mut loaded = load(options, shelf.as_ref().map(Shelf::directory));
         if let (Err(error), Some(refused)) = (&loaded, shelf.take_if(|_| loaded.is_err())) {
             // A kernel or a security module may refuse pins alone.
@@ -621,6 +637,23 @@ impl Capture {
             }
         }
         keeps
+    }
+
+    /// Gives what is pinned to whose it is to be. Everything is open by now, and nothing may be opened there afterwards by
+    /// who could open more than the new owner.
+    ///
+    /// # Errors
+    ///
+    /// When a directory cannot be given away.
+    pub fn hand_over(&self) -> Result<(), PinError> {
+        self.shelf.as_ref().map_or(Ok(()), Shelf::hand_over)
+    }
+
+    /// Takes it back, where we have not become the new owner after all.
+    pub fn take_back(&self) {
+        if let Some(shelf) = &self.shelf {
+            shelf.take_back();
+        }
     }
 
     /// Removes what is pinned. What is in the ring can still be drained, but not by another process.

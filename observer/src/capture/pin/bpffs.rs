@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::mem::size_of;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -13,7 +13,7 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use nix::unistd::{Uid, geteuid};
+use nix::unistd::geteuid;
 
 use super::PinError;
 
@@ -38,7 +38,7 @@ pub fn prepare(bpffs: &Path) -> Result<PathBuf, PinError> {
             .map_err(|errno| not_there(errno.into()))?;
     }
     let ours = ours(bpffs);
-    private_directory(&ours, None)?;
+    private_directory(&ours)?;
     Ok(ours)
 }
 
@@ -57,42 +57,16 @@ fn make(path: &Path) -> Result<(), PinError> {
     }
 }
 
-/// Root, where we are: what is below our own directory may have been an observer's with another user, and is taken back.
-pub fn almighty() -> Option<Uid> {
-    Some(geteuid()).filter(|user| user.is_root())
-}
-
 /// Makes a directory that only we can enter, or makes sure that the one that is there is such a one: a bpffs may be
-/// writable by everyone. One in a directory of ours is given to `owner` first.
-pub fn private_directory(path: &Path, owner: Option<Uid>) -> Result<(), PinError> {
-    let failed = |source| PinError::Directory { path: path.to_owned(), source };
+/// writable by everyone.
+pub fn private_directory(path: &Path) -> Result<(), PinError> {
     make(path)?;
-    if let Some(owner) = owner {
-        lchown(path, Some(owner.as_raw()), None).map_err(failed)?;
-    }
-    let found = fs::symlink_metadata(path).map_err(failed)?;
-    if !found.is_dir() || found.uid() != owner.unwrap_or_else(geteuid).as_raw() || found.mode() & 0o077 != 0 {
+    let found =
+        fs::symlink_metadata(path).map_err(|source| PinError::Directory { path: path.to_owned(), source })?;
+    if !found.is_dir() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
         return Err(PinError::Untrusted { path: path.to_owned() });
     }
     Ok(())
-}
-
-/// Gives an instance's directory, which is held, and those of its versions to another user. Nobody but us has a way to
-/// them, so they are what we have made.
-fn give_away(held: &File, path: &Path, owner: Uid) -> Result<(), PinError> {
-    let failed = |source| PinError::Directory { path: path.to_owned(), source };
-    for version in entries(path) {
-        lchown(&version, Some(owner.as_raw()), None).map_err(failed)?;
-    }
-    fchown(held, Some(owner.as_raw()), None).map_err(failed)
-}
-
-/// A way to an instance's directory, which is held, that its owner to be can go too. That is itself, if it stays ours.
-pub fn hand_over(held: &File, path: &Path, owner: Option<Uid>) -> Result<PathBuf, PinError> {
-    let Some(owner) = owner else { return Ok(path.to_owned()) };
-    give_away(held, path, owner)?;
-    // The same directory for whoever has the descriptor, wherever else the path leads through.
-    Ok(PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())))
 }
 
 /// Makes an instance's directory and holds it until the process ends, however it ends. `None` when another process
@@ -106,8 +80,6 @@ pub fn hold(path: &Path) -> Result<Option<Flock<File>>, PinError> {
                 let same = fs::symlink_metadata(path)
                     .is_ok_and(|found| held.metadata().is_ok_and(|ours| ours.ino() == found.ino()));
                 if same {
-                    // While another process held it, it was that one's, whoever its user is.
-                    private_directory(path, almighty())?;
                     return Ok(Some(held));
                 }
             }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use super::bpffs;
 use super::name::{Held, LinkName, namespace_prefix};
+use super::{PinError, bpffs, owner};
 use crate::capture::clsact;
 use crate::capture::interfaces;
 
@@ -61,6 +61,9 @@ pub enum DetachError {
         /// What the system said.
         source: io::Error,
     },
+    /// A directory cannot be taken back from the user of its observer.
+    #[error(transparent)]
+    TakeBack(#[from] PinError),
     /// Interfaces or their filters cannot be listed or changed.
     #[error("cannot ask the kernel about filters (netlink): {0}")]
     Netlink(#[source] io::Error),
@@ -78,19 +81,20 @@ pub fn detach(bpffs: &Path, only: Option<&str>) -> Result<Vec<Detached>, DetachE
     // Interfaces on which somebody still needs the filters.
     let mut spared = Vec::new();
     for path in bpffs::entries(&bpffs::ours(bpffs)) {
-        let links = links(&path);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut spare = |links: Vec<LinkName>| {
+        let mut spare = || {
             let filters =
-                links.into_iter().filter(|link| link.held == Held::Clsact && name.starts_with(&here));
+                links(&path).into_iter().filter(|link| link.held == Held::Clsact && name.starts_with(&here));
             spared.extend(filters.map(|link| link.index));
         };
         if only.is_some_and(|only| only != name) {
-            spare(links);
+            spare();
             continue;
         }
         match bpffs::lock(&path) {
             Ok(held) => {
+                owner::take_back(&held, &path)?;
+                let links = links(&path);
                 fs::remove_dir_all(&path)
                     .map_err(|source| DetachError::Remove { path: path.clone(), source })?;
                 drop(held);
@@ -100,7 +104,7 @@ pub fn detach(bpffs: &Path, only: Option<&str>) -> Result<Vec<Detached>, DetachE
                 done.push(Detached::Instance { path, interfaces });
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                spare(links);
+                spare();
                 done.push(Detached::InUse { path });
             }
             Err(source) => return Err(DetachError::Remove { path, source }),

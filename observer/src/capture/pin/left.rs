@@ -96,7 +96,7 @@ pub fn find(instance: &Path, ours: &Path, attach: Attach, stored: Option<RingPla
             directory,
         });
     }
-    Found { left: versions, links: LeftLinks { links }, others: Vec::new() }
+    Found { left: versions, links: LeftLinks { links }, ..Found::default() }
 }
 
 fn file_name(path: &Path) -> String {

@@ -12,6 +12,7 @@ pub mod detach;
 pub mod left;
 pub mod name;
 pub mod others;
+pub mod owner;
 pub mod state;
 
 use std::fs::{self, File};
@@ -111,9 +112,10 @@ pub struct Shelf {
     keep: bool,
     /// Whether the ring can be thrown away: not before the one that was left is known to be read.
     clear: bool,
-    _lock: Flock<File>,
-    /// Of other instances that we go on with.
-    _adopted: Vec<Flock<File>>,
+    lock: Flock<File>,
+    /// Other instances that we go on with.
+    adopted: Vec<Adopted>,
+    owner: Option<Uid>,
 }
 
 /// What observers before us have left.
@@ -125,6 +127,8 @@ pub struct Found {
     pub links: LeftLinks,
     /// What was found beside our own directory.
     pub others: Vec<Other>,
+    /// What lay among the pins and was none.
+    pub removed: Vec<PathBuf>,
 }
 
 impl Shelf {
@@ -140,21 +144,40 @@ impl Shelf {
         let namespace = bpffs::network_namespace().map_err(PinError::NetworkNamespace)?;
         let instance = all.join(name::instance(namespace, options.instance.as_deref(), interfaces));
         let Some(lock) = bpffs::hold(&instance)? else { return Err(PinError::InUse { path: instance }) };
+        let mut removed = owner::take_back(&lock, &instance)?;
         let shown = instance.join(version);
-        let (adopted, others) = others::find(&all, &instance, namespace, stored, options.owner);
-        let instance = bpffs::hand_over(&lock, &instance, options.owner)?;
+        let (adopted, others) = others::find(&all, &instance, namespace, stored, options.owner, &mut removed);
+        let instance = owner::way(&lock, &instance, options.owner);
         let version = instance.join(version);
-        let mut found = Found { others, ..left::find(&instance, &version, attach, stored) };
+        let mut found = Found { others, removed, ..left::find(&instance, &version, attach, stored) };
         for Adopted { path, .. } in &adopted {
             let Found { left, links, .. } = left::find(path, &version, attach, stored);
             found.left.extend(left);
             found.links.extend(links);
         }
-        bpffs::private_directory(&version, options.owner.or_else(bpffs::almighty))?;
+        bpffs::private_directory(&version)?;
         let state = StateMap::make(&version)?;
-        let (clear, keep) = (found.left.is_empty(), options.keep);
-        let _adopted = adopted.into_iter().map(|adopted| adopted.lock).collect();
-        Ok((Self { instance, version, shown, state, keep, clear, _lock: lock, _adopted }, found))
+        let (clear, keep, owner) = (found.left.is_empty(), options.keep, options.owner);
+        Ok((Self { instance, version, shown, state, keep, clear, lock, adopted, owner }, found))
+    }
+
+    /// Gives everything to whose it is to be, when it is open.
+    pub fn hand_over(&self) -> Result<(), PinError> {
+        let Some(owner) = self.owner else { return Ok(()) };
+        self.directories().try_for_each(|(held, path)| owner::give_away(held, path, owner))
+    }
+
+    /// Takes everything back, after [`Self::hand_over`], where we are still who we were.
+    pub fn take_back(&self) {
+        for (held, path) in self.directories() {
+            // It can only be that we may not any more.
+            let _ = owner::take_back(held, path);
+        }
+    }
+
+    fn directories(&self) -> impl Iterator<Item = (&File, &Path)> {
+        let adopted = self.adopted.iter().map(|adopted| (&*adopted.lock, &*adopted.path));
+        adopted.chain([(&*self.lock, &*self.instance)])
     }
 
     /// Where everything of this version is pinned.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::Flock;
 use nix::unistd::Uid;
 
-use super::{bpffs, left, name};
+use super::{bpffs, left, name, owner};
 use crate::frame::RingPlace;
 
 /// What was found.
@@ -38,13 +38,15 @@ pub struct Adopted {
     pub lock: Flock<File>,
 }
 
-/// Looks at the instances in the directory of all observers of this machine, but for our own.
+/// Looks at the instances in the directory of all observers of this machine, but for our own. What lay in one that was looked
+/// into, and was no pin, goes to `removed`.
 pub fn find(
     all: &Path,
     ours: &Path,
     network_namespace: u64,
     stored: Option<RingPlace>,
-    owner: Option<Uid>,
+    owned_by: Option<Uid>,
+    removed: &mut Vec<PathBuf>,
 ) -> (Vec<Adopted>, Vec<Other>) {
     let (mut adopted, mut others) = (Vec::new(), Vec::new());
     for path in bpffs::entries(all) {
@@ -59,9 +61,16 @@ pub fn find(
             let _ = fs::remove_dir(&path);
             continue;
         }
-        if stored.is_some_and(|stored| left::has_ring(&path, stored.ring)) {
-            let Ok(way) = bpffs::hand_over(&lock, &path, owner) else { continue };
-            adopted.push(Adopted { path: way, lock });
+        // Nothing is opened in one that cannot be taken back.
+        let mut is_from_us = |stored: RingPlace| {
+            let taken = owner::take_back(&lock, &path);
+            taken.is_ok_and(|found| {
+                removed.extend(found);
+                left::has_ring(&path, stored.ring)
+            })
+        };
+        if stored.is_some_and(&mut is_from_us) {
+            adopted.push(Adopted { path: owner::way(&lock, &path, owned_by), lock });
             others.push(Other::Adopted { path });
             continue;
         }
