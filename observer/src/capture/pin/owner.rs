@@ -127,7 +127,7 @@ mod tests {
             let found = fs::metadata(directory).unwrap();
             assert_eq!((found.uid(), found.mode() & 0o777), (0, 0o700));
         }
-        assert_eq!(list(&instance).unwrap(), [version.clone()]);
+        assert_eq!(list(&instance).unwrap(), std::slice::from_ref(&version));
         assert_eq!(list(&version).unwrap(), [version.join("RING")]);
         assert!(other.join("RING").exists());
         assert!(take_back(&held, &instance).unwrap().is_empty());
