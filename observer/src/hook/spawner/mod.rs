@@ -11,7 +11,7 @@
 //! arguments, and variables whose names are words of the hook's dialect. So whoever takes over the observer can tell hooks
 //! wrong things, and no more than that: not which program runs, as whom, or with `LD_PRELOAD`.
 //!
-//! The two speak postcard over a socket pair, [`message`]s behind their length; the ends of a stream's pipes travel with
+//! The two speak postcard over a socket pair, messages behind their length; the ends of a stream's pipes travel with
 //! them. The observer waits for the answers to the few questions that have one, and never for a process.
 
 mod channel;
