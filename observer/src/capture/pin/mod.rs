@@ -145,6 +145,7 @@ impl Shelf {
         let instance = all.join(name::instance(namespace, options.instance.as_deref(), interfaces));
         let Some(lock) = bpffs::hold(&instance)? else { return Err(PinError::InUse { path: instance }) };
         let mut removed = owner::take_back(&lock, &instance)?;
+        bpffs::private_directory(&instance)?;
         let shown = instance.join(version);
         let (adopted, others) = others::find(&all, &instance, namespace, stored, options.owner, &mut removed);
         let instance = owner::way(&lock, &instance, options.owner);
