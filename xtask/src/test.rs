@@ -4,10 +4,12 @@
 //! root. Where the user is not root, `sudo` installs and runs; compiling is always done as the user.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::command;
 
@@ -47,6 +49,14 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("pkill", "procps"),
 ];
 
+/// Tests that for the most part wait until leases of two minutes end, by target and names: they run beside all others.
+const WAITING: &[(&str, &[&str])] = &[
+    ("dnsmasq_dialect", &["all_that_the_wire_can_tell_is_equal"]),
+    // It has a test of the same name.
+    ("dhclient_dialect", &[]),
+    ("dhclient_live", &["v4_bind_renew_rebind_reboot", "v6_bind_renew_rebind_confirm"]),
+];
+
 /// Installs packages without starting their daemons: tests start their own, and nobody wants a DHCP server on the network
 /// of this machine. A policy that the machine has already is left alone.
 const INSTALL: &str = r#"
@@ -61,10 +71,29 @@ apt-get install --yes --no-install-recommends "$@"
 /// Installs what is missing, then runs the tests of the whole workspace, with what stands behind the verb passed on.
 pub fn run(root: &Path, passed_on: &[&str]) -> Result<()> {
     install_all()?;
-    let mut cargo = command::cargo(root);
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(passed_on);
-    as_root(&mut cargo)?;
-    command::run(&mut cargo)
+    let tests = |arguments: &[&str]| -> Result<Command> {
+        let mut cargo = command::cargo(root);
+        cargo.args(["test", "--no-fail-fast"]).args(arguments);
+        as_root(&mut cargo)?;
+        Ok(cargo)
+    };
+    if !passed_on.is_empty() {
+        return command::run(tests(&["--workspace"])?.args(passed_on));
+    }
+    command::run(&mut tests(&["--workspace", "--no-run"])?)?;
+    let targets = WAITING.iter().flat_map(|(target, _)| ["--test", *target]);
+    let mut beside = tests(&["--package", "observer-tests"])?;
+    beside.args(targets).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let beside = beside.spawn().context("cannot run cargo")?;
+    let beside = thread::spawn(move || beside.wait_with_output());
+    let skipped = WAITING.iter().flat_map(|(_, names)| *names).flat_map(|name| ["--skip", *name]);
+    let rest = command::run(tests(&["--workspace", "--"])?.args(skipped));
+    let beside = beside.join().map_err(|_| anyhow!("nobody has waited for cargo"))?.context("cargo")?;
+    // Its words at the end, in one piece.
+    io::stdout().write_all(&beside.stdout)?;
+    io::stderr().write_all(&beside.stderr)?;
+    ensure!(beside.status.success(), "tests that wait failed: {}", beside.status);
+    rest
 }
 
 /// Installs what is missing of what any test needs.

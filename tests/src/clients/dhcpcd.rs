@@ -25,6 +25,9 @@ pub enum Wants {
     AddressAndPrefix6,
 }
 
+/// How long an answer may take on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
 /// A running dhcpcd.
 #[derive(Debug)]
 pub struct Dhcpcd {
@@ -72,6 +75,18 @@ impl Dhcpcd {
 impl RunningClient for Dhcpcd {
     fn renew(&mut self) -> Result<()> {
         self.tell(Signal::SIGUSR1)
+    }
+
+    /// One that waits for the answer to a renewal of DHCPv6 releases nothing.
+    fn settle(&mut self) -> Result<()> {
+        let is_answered = |log: &str| {
+            let asked =
+                ["SOLICIT6 (", "REQUEST6 (", "RENEW6 (", "received SIGUSR1"].map(|word| log.rfind(word));
+            !log.contains("SOLICIT6 (") || asked.into_iter().max().flatten() <= log.rfind("REPLY6 received")
+        };
+        wait::until("an answer to dhcpcd's last question", SOON, || {
+            Ok(is_answered(&self.service.log()).then_some(()))
+        })
     }
 
     fn rebind(&mut self) -> Result<bool> {
