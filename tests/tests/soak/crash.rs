@@ -9,7 +9,7 @@ use observer_tests::ledger::{self, Line, SCRIPT};
 use observer_tests::link::{Cable, End, veth};
 use observer_tests::need::Need;
 use observer_tests::netns::Namespace;
-use observer_tests::observer::binary;
+use observer_tests::observer::{binary, every_user};
 use observer_tests::process::Process;
 use observer_tests::require;
 use observer_tests::scratch::Scratch;
@@ -57,6 +57,9 @@ impl Stage {
         let mut command = self.command();
         command.args(["--iface", self.cable.server.name, "--state-dir"]).arg(&self.state);
         command.arg("--script").arg(&self.script).current_dir(self.scratch.path());
+        if let Some(user) = every_user() {
+            command.arg("--user").arg(user);
+        }
         Process::start(&format!("observer-{number}"), command, self.scratch.path()).unwrap()
     }
 
