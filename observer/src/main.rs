@@ -188,7 +188,8 @@ fn spawner_command(socket: RawFd) -> Command {
 fn run_spawner(options: &Live, socket: RawFd) -> Result<()> {
     user::started_as();
     let socket = spawner::take_over(socket).context("--spawner is for the observer's own use")?;
-    let config = options.config()?;
+    // What it names is looked at when the observer asks for it, which it does first.
+    let config = options.config_of(options.text()?.as_ref(), true)?;
     let _log = Log::start(config.log.level, config.log.format)?;
     hook::seal_descriptors().context("inherited descriptors cannot be kept from hooks")?;
     let read = || {

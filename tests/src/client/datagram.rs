@@ -1,9 +1,11 @@
 //! A UDP datagram in an Ethernet frame.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
 use etherparse::{LinkSlice, NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+
+use super::message4::Message4;
 
 /// A UDP datagram with the addresses of all layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,21 @@ impl Datagram {
             payload: udp.payload().to_vec(),
         })
     }
+}
+
+/// Where a frame comes from or goes to: hardware address, address and port.
+pub type Station = ([u8; 6], Ipv4Addr, u16);
+
+/// A DHCPv4 message as a frame from one station to another.
+pub fn frame(message: &Message4, from: Station, to: Station) -> Vec<u8> {
+    let datagram = Datagram {
+        from_mac: from.0,
+        to_mac: to.0,
+        from: SocketAddr::from((from.1, from.2)),
+        to: SocketAddr::from((to.1, to.2)),
+        payload: message.encode(),
+    };
+    datagram.encode().unwrap()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Both sides of a DHCPv4 conversation, frame by frame.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use observer_tests::client::client_mac;
-use observer_tests::client::datagram::Datagram;
+use observer_tests::client::datagram::frame;
 use observer_tests::client::message4::{Kind, Message4, option};
 
 /// The server's address.
@@ -113,17 +113,4 @@ impl Talk {
             frame(&message, relay, (self.client, self.address, 68)),
         ]
     }
-}
-
-type Station = ([u8; 6], Ipv4Addr, u16);
-
-fn frame(message: &Message4, from: Station, to: Station) -> Vec<u8> {
-    let datagram = Datagram {
-        from_mac: from.0,
-        to_mac: to.0,
-        from: SocketAddr::from((from.1, from.2)),
-        to: SocketAddr::from((to.1, to.2)),
-        payload: message.encode(),
-    };
-    datagram.encode().unwrap()
 }

@@ -42,6 +42,18 @@ fn bind_in_memory(bench: &Bench, observer: &mut Observer, state: &Path, clients:
     drop(lock);
 }
 
+/// What a first observer tells of a lease that is stored and of others that are not, before it is killed.
+fn told_by_a_first(bench: &mut Bench, options: &[&str], state: &Path) -> Vec<(u64, String)> {
+    let mut first = bench.observe(options);
+    let address = bench.client(1).bind().unwrap().yiaddr.to_string();
+    bench.call("leases4_committed", &address);
+    wait_until_over(state);
+    bind_in_memory(bench, &mut first, state, 2..6);
+    let before = told(bench);
+    first.kill().unwrap();
+    before
+}
+
 /// Frames make the same events out of the same state, so that their numbers need not be stored to be the same again.
 #[test]
 fn what_is_read_again_is_told_again_under_the_same_numbers() {
@@ -51,13 +63,7 @@ fn what_is_read_again_is_told_again_under_the_same_numbers() {
     let mut bench = Bench::new();
     let state = bench.scratch.path().join("state");
     let options = ["--state-dir", state.to_str().unwrap()];
-    let mut first = bench.observe(&options);
-    let address = bench.client(1).bind().unwrap().yiaddr.to_string();
-    bench.call("leases4_committed", &address);
-    wait_until_over(&state);
-    bind_in_memory(&bench, &mut first, &state, 2..6);
-    let before = told(&bench);
-    first.kill().unwrap();
+    let before = told_by_a_first(&mut bench, &options, &state);
 
     let second = bench.observe(&options);
     assert!(second.log().contains("are read again"), "{}", second.log());
@@ -76,13 +82,7 @@ fn a_number_that_was_told_and_not_stored_is_not_given_to_another_event() {
     let mut bench = Bench::new();
     let state = bench.scratch.path().join("state");
     let options = ["--no-pin", "--state-dir", state.to_str().unwrap()];
-    let mut first = bench.observe(&options);
-    let address = bench.client(1).bind().unwrap().yiaddr.to_string();
-    bench.call("leases4_committed", &address);
-    wait_until_over(&state);
-    bind_in_memory(&bench, &mut first, &state, 2..6);
-    let before = told(&bench);
-    first.kill().unwrap();
+    let before = told_by_a_first(&mut bench, &options, &state);
 
     let second = bench.observe(&options);
     let address = bench.client(6).bind().unwrap().yiaddr.to_string();

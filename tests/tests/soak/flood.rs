@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use observer_tests::client::datagram::Datagram;
+use observer_tests::client::datagram::frame;
 use observer_tests::client::message4::{Kind, Message4, option};
 use observer_tests::clients::RunningClient;
 use observer_tests::clients::udhcpc::Udhcpc;
@@ -23,7 +24,7 @@ use observer_tests::scratch::Scratch;
 use observer_tests::soak::{Dice, mebibytes, number, report};
 use observer_tests::wait;
 
-use crate::party::{Party, SERVER, frame};
+use crate::party::{Party, SERVER};
 
 /// How long a hook may take to be started on a busy machine.
 const SOON: Duration = Duration::from_secs(60);

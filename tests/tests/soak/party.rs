@@ -1,8 +1,8 @@
 //! The two sides of a conversation, frame by frame, for any number of clients.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
-use observer_tests::client::datagram::Datagram;
+use observer_tests::client::datagram::frame;
 use observer_tests::client::message4::{Kind, Message4, option};
 use observer_tests::link::Link;
 
@@ -70,17 +70,4 @@ impl Party {
     pub fn by_server(&self, message: &Message4) -> Vec<u8> {
         frame(message, (self.server, SERVER, 67), (self.mac(), self.address(), 68))
     }
-}
-
-type Station = ([u8; 6], Ipv4Addr, u16);
-
-pub fn frame(message: &Message4, from: Station, to: Station) -> Vec<u8> {
-    let datagram = Datagram {
-        from_mac: from.0,
-        to_mac: to.0,
-        from: SocketAddr::from((from.1, from.2)),
-        to: SocketAddr::from((to.1, to.2)),
-        payload: message.encode(),
-    };
-    datagram.encode().unwrap()
 }
